@@ -1,0 +1,62 @@
+"""The contract of a sink: the same package twice is loaded once."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tickvault.lake import Lake
+from tickvault.package import Package
+from tickvault.settings import Settings
+from tickvault.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What became of a package's rows in one target.
+
+    ``read == inserted + updated + unchanged + superseded + rejected + duplicates``; ``unchanged`` rows brought nothing
+    new, ``superseded`` ones met a higher version, ``duplicates`` lost to another row of the same package.
+    """
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    already: bool = False
+    """The target's ledger held the package: nothing was done, and the counts are those of the load that did it."""
+
+
+class Sink(ABC):
+    """Writes packages into one target. A module in ``sinks/`` holds exactly one, and is found by its name."""
+
+    name: ClassVar[str]
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self.settings, self.lake = settings, lake
+
+    @abstractmethod
+    def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
+        """Merge a package and note it in the target's own ledger, in one transaction of the target.
+
+        Raises:
+            SinkUnavailableError: The target does not answer or its lock could not be had; nothing was written.
+            LoadRejectedError: The target refuses the rows; nothing was written.
+            SchemaMismatchError: The package's columns do not fit the table's.
+        """
+
+    @abstractmethod
+    def loaded(self) -> set[str]:
+        """Return the ids of all packages the target's own ledger holds."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give connections back."""
+
+    def __enter__(self) -> "Sink":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,89 @@
+"""The contract of a source: what it is given, and what it yields."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import pyarrow as pa
+
+from tickvault.http import HttpClient
+from tickvault.package import Cursor, Outcome, Reject
+from tickvault.settings import Settings
+from tickvault.slot import Slot
+from tickvault.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a stream, and what is to be said about them.
+
+    Args:
+        stream: What the rows are.
+        records: Rows in the stream's own schema (without lineage columns); may be empty.
+        cursor: Entries to resume from once this batch is durable; they update those of earlier batches.
+        outcomes: What became of the symbols this batch settles.
+        rejects: Records put aside.
+    """
+
+    stream: Stream
+    records: pa.RecordBatch
+    cursor: Cursor | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a source may use. ``symbols`` and ``days`` are the user's own choice, None where he made none."""
+
+    settings: Settings
+    http: HttpClient
+    slot: Slot
+    symbols: tuple[str, ...] | None = None
+    days: int | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The current time, UTC; simulated where ``TICKVAULT_CLOCK`` is set."""
+        return self.settings.tickvault_clock or datetime.now(UTC)
+
+    @property
+    def history_days(self) -> int:
+        """How far back the first run of a stream or symbol reaches, in days."""
+        return self.days or self.settings.history_days
+
+
+class Source(ABC):
+    """Reads one provider. A module in ``sources/`` holds exactly one, and is found by its name."""
+
+    name: ClassVar[str]
+    streams: ClassVar[tuple[Stream, ...]]
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def off(self) -> str | None:
+        """Say why this source is switched off (no key, no address), or None when it is on."""
+        return None
+
+    @abstractmethod
+    def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
+        """Read what is new since the cursor.
+
+        What fails for one symbol is a FAILED outcome and the others go on; what fails for all is raised.
+
+        Args:
+            stream: One of ``streams``.
+            since: Cursor of the latest earlier package, None on the first run. A symbol missing in it is new and
+                gets ``context.history_days`` of history.
+
+        Yields:
+            Batches whose rows fit ``stream.schema``; each symbol asked for has one outcome in the end.
+
+        Raises:
+            SourceUnavailableError: No answer, 5xx, or a body that is cut off.
+            SourceRejectedError: The request is refused or the answer is not what the provider documents.
+            ConfigError: A key or address is missing or wrong.
+        """
