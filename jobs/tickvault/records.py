@@ -1,0 +1,133 @@
+"""Turns a provider's records into Arrow rows: what does not fit is put aside with its reason."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from tickvault.errors import SchemaMismatchError
+from tickvault.package import Reject
+from tickvault.stream import Stream
+from tickvault.values import Epoch, parser, plain
+
+__all__ = ["Epoch", "RecordBuilder", "Records", "require_fields"]
+
+Row = Mapping[str, Any]
+
+TOLERANCE = timedelta(hours=1)
+"""How far a provider's clock may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The rows that fit, the records that do not, and how many were word for word repetitions."""
+
+    batch: pa.RecordBatch
+    rejects: tuple[Reject, ...]
+    repeated: int = 0
+
+
+class RecordBuilder:
+    """Builds the batches of one read of one stream; remembers keys, so that duplicates are seen across batches.
+
+    Args:
+        stream: What the rows are; its schema decides types, required columns and least values.
+        now: The current time; a cursor field more than an hour later is not believed.
+    """
+
+    def __init__(self, stream: Stream, now: datetime) -> None:
+        self.stream = stream
+        self._latest = now + TOLERANCE
+        self._parsers = {f.name: parser(f) for f in stream.schema}
+        self._seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def build(self, rows: Iterable[Row]) -> Records:
+        """Build a batch from dicts with the stream's column names; a column left out is null.
+
+        A record whose key was seen before is dropped when it is the same word for word, else put aside: nobody can
+        tell which of the two is right.
+
+        Raises:
+            SchemaMismatchError: A row has a column that the stream does not.
+        """
+        good: list[tuple[Any, ...]] = []
+        rejects: list[Reject] = []
+        repeated = 0
+        for row in rows:
+            try:
+                values = self._values(row)
+                is_new = self._is_new(values)
+            except _UnfitError as unfit:
+                rejects.append(self._reject(row, unfit))
+                continue
+            if is_new:
+                good.append(values)
+            else:
+                repeated += 1
+        columns = list(zip(*good, strict=True)) if good else [()] * len(self.stream.schema)
+        arrays = [pa.array(column, f.type) for column, f in zip(columns, self.stream.schema, strict=True)]
+        return Records(pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema), tuple(rejects), repeated)
+
+    def _values(self, row: Row) -> tuple[Any, ...]:
+        values = []
+        for name, parse in self._parsers.items():
+            try:
+                values.append(parse(row.get(name)))
+            except ValueError as error:
+                raise _UnfitError(name, f"{name} {error}") from error
+        if not row.keys() <= self._parsers.keys():
+            extra = min(row.keys() - self._parsers.keys())
+            raise SchemaMismatchError(self.stream.name, extra, "no such column", type(row[extra]).__name__)
+        cursor = self.stream.cursor_field
+        if cursor is not None:
+            time = values[self.stream.schema.get_field_index(cursor)]
+            if time is not None and time > self._latest:
+                raise _UnfitError(cursor, f"{cursor} is {time.isoformat()}, which lies in the future")
+        return tuple(values)
+
+    def _is_new(self, values: tuple[Any, ...]) -> bool:
+        names = self.stream.primary_key
+        if not names:
+            return True
+        key = tuple(values[self.stream.schema.get_field_index(n)] for n in names)
+        known = self._seen.setdefault(key, values)
+        if known is values:
+            return True
+        if known != values:
+            said = ", ".join(f"{n}={v}" for n, v in zip(names, key, strict=True))
+            raise _UnfitError("", f"a second record with the key {said} and other values")
+        return False
+
+    def _reject(self, row: Row, unfit: "_UnfitError") -> Reject:
+        item = row.get((self.stream.primary_key or tuple(self.stream.schema.names))[0])
+        return Reject(str(plain(item) or ""), unfit.column, unfit.reason, {k: plain(v) for k, v in row.items()})
+
+
+def require_fields(stream: Stream, records: Sequence[Row], fields: Mapping[str, str]) -> None:
+    """Refuse an answer in which a documented field is missing from every record: the provider changed its format.
+
+    Args:
+        stream: What the records become.
+        records: As the provider sent them; none at all passes.
+        fields: The provider's field by the stream's column.
+
+    Raises:
+        SchemaMismatchError: Names the column, the field expected and the fields found.
+    """
+    if not records:
+        return
+    present = {key for record in records for key in record}
+    for column, name in fields.items():
+        if name not in present:
+            found = ", ".join(sorted(map(str, present))) or "nothing"
+            raise SchemaMismatchError(stream.name, column, f"a field '{name}' in the provider's answer", found)
+
+
+class _UnfitError(Exception):
+    """A record that cannot be a row; leaves this module as a reject."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column, self.reason = column, reason
