@@ -109,7 +109,9 @@ class Package:
             | {
                 "slot": Slot.parse(body["slot"]),
                 "parts": tuple(Part(**p) for p in body["parts"]),
-                "outcomes": tuple(Outcome(o["item"], OutcomeStatus(o["status"]), o["detail"]) for o in body["outcomes"]),
+                "outcomes": tuple(
+                    Outcome(o["item"], OutcomeStatus(o["status"]), o["detail"]) for o in body["outcomes"]
+                ),
                 "rejects": Part(**body["rejects"]) if body["rejects"] else None,
                 "landed_at": datetime.fromisoformat(body["landed_at"]),
                 "replays": tuple(body["replays"]),
@@ -121,5 +123,3 @@ def fingerprint(schema: pa.Schema) -> str:
     """Return 16 hex digits that change when a column's name, type, order or nullability does."""
     text = "\n".join(f"{f.name} {f.type} {f.nullable}" for f in schema)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-

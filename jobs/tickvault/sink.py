@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from tickvault.lake import Lake
 from tickvault.package import Package
@@ -55,7 +55,7 @@ class Sink(ABC):
     def close(self) -> None:
         """Give connections back."""
 
-    def __enter__(self) -> "Sink":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
