@@ -1,0 +1,47 @@
+"""``tickvault emulator``: run the Snowflake emulator."""
+
+from pathlib import Path
+
+import click
+from tickvault.emulator.server import IDLE_SECONDS
+from tickvault.errors import PlatformError
+
+
+@click.group()
+def command() -> None:
+    """Run the Snowflake emulator (fakesnow, with its data kept on disk)."""
+
+
+@command.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8085, show_default=True, help="Port to listen on; 0 chooses a free one.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".tickvault/snowflake"),
+    show_default=True,
+    help="Folder of its databases and staged files.",
+)
+@click.option(
+    "--idle-seconds",
+    default=IDLE_SECONDS,
+    show_default=True,
+    help="Roll back and end a session that leaves its transaction untouched for so long.",
+)
+@click.option("--with-parent", is_flag=True, help="Also stop when standard input ends.")
+def serve(host: str, port: int, data_dir: Path, idle_seconds: float, with_parent: bool) -> None:
+    """Serve until SIGTERM.
+
+    Any user and password are accepted; the account is «fakesnow». Point the platform at it with SNOWFLAKE_HOST,
+    SNOWFLAKE_PORT and SNOWFLAKE_PROTOCOL=http.
+    """
+    from tickvault.emulator.server import serve as run
+
+    def announce(host: str, port: int) -> None:
+        click.echo(f"listening on http://{host}:{port}")
+
+    try:
+        run(data_dir, host, port, idle_seconds=idle_seconds, announce=announce, with_parent=with_parent)
+    except PlatformError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error

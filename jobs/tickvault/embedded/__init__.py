@@ -1,0 +1,1 @@
+"""Engines that run inside the virtual environment, without Docker and without installation."""

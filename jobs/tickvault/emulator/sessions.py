@@ -1,0 +1,96 @@
+"""Ends transactions whose client is gone, as Snowflake does, only sooner.
+
+A client that is killed says no good-bye, and its open transaction would make everybody else's updates of the same rows
+fail for ever. Its session is ended as a whole: were only the transaction rolled back, the client's COMMIT would still
+be answered with success.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fakesnow.conn import FakeSnowflakeConnection
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.5
+
+
+@dataclass
+class _Use:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last: float = field(default_factory=time.monotonic)
+
+
+class Sessions:
+    """Knows when each session was last used.
+
+    Args:
+        connections: The server's own map of token to connection.
+        idle_seconds: How long a session may leave its transaction untouched.
+    """
+
+    def __init__(self, connections: "dict[str, FakeSnowflakeConnection]", idle_seconds: float) -> None:
+        self._connections, self._idle_seconds = connections, idle_seconds
+        self._uses: dict[str, _Use] = {}
+
+    @asynccontextmanager
+    async def using(self, token: str) -> AsyncIterator[None]:
+        """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time."""
+        use = self._uses.setdefault(token, _Use())
+        async with use.lock:
+            try:
+                yield
+            finally:
+                use.last = time.monotonic()
+
+    async def watch(self) -> None:
+        """End abandoned transactions until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self.end_abandoned()
+
+    def end_abandoned(self) -> None:
+        """Roll back and delete every session that has been idle for too long inside a transaction."""
+        now = time.monotonic()
+        for token, connection in list(self._connections.items()):
+            use = self._uses.setdefault(token, _Use())
+            idle = now - use.last
+            if idle > self._idle_seconds and not use.lock.locked() and _in_transaction(connection):
+                log.warning("a session left its transaction idle for %.0f s: rolled back and ended", idle)
+                _close(connection)
+                del self._connections[token]
+        for token in self._uses.keys() - self._connections.keys():
+            if not self._uses[token].lock.locked():
+                del self._uses[token]
+
+    def close(self) -> None:
+        """Roll back and end every session."""
+        for connection in self._connections.values():
+            _close(connection)
+        self._connections.clear()
+
+
+def _in_transaction(connection: "FakeSnowflakeConnection") -> bool:
+    # DuckDB has no way to ask, but it refuses a second BEGIN.
+    import duckdb
+
+    try:
+        connection._duck_conn.begin()  # noqa: SLF001
+    except duckdb.TransactionException:
+        return True
+    connection._duck_conn.rollback()  # noqa: SLF001
+    return False
+
+
+def _close(connection: "FakeSnowflakeConnection") -> None:
+    import duckdb
+
+    with suppress(duckdb.Error):
+        connection._duck_conn.rollback()  # noqa: SLF001
+    connection.close()
