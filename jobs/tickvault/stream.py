@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,12 +35,12 @@ class Area(StrEnum):
     PRICES = "prices"  # SNOWFLAKE_SCHEMA_STAGING
 
 
-def required(name: str, type_: pa.DataType) -> pa.Field:
+def required(name: str, type_: pa.DataType) -> "pa.Field[Any]":
     """Declare a column that must have a value."""
     return pa.field(name, type_, nullable=False)
 
 
-def amount(name: str, *, nullable: bool = True) -> pa.Field:
+def amount(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
     """Declare a price, quantity or amount: decimal, never negative."""
     return pa.field(name, MONEY, nullable=nullable, metadata={b"min": b"0"})
 

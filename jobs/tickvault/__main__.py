@@ -1,0 +1,5 @@
+"""``python -m tickvault``."""
+
+from tickvault.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The command line: ``tickvault <command>``. A command's module is imported only when it is called."""
+
+import importlib
+import sys
+
+import click
+
+from tickvault.errors import PlatformError
+
+COMMANDS = {
+    "extract": "Read one source into the lake.",
+    "load": "Load pending packages into a target.",
+    "run": "Run a whole flow: extract, load, build.",
+    "backfill": "Run a source or flow for a range of slots.",
+    "replay-rejects": "Try records again that were put aside.",
+    "status": "Show runs, packages, loads and rejects.",
+    "lake": "List, export and clean the lake.",
+    "query": "Ask a target a question in SQL.",
+    "snowflake": "Prepare a Snowflake account.",
+    "simulate": "Serve a simulated market.",
+    "emulator": "Serve a Snowflake emulator.",
+    "demo": "Run the whole platform here, simulated.",
+    "doctor": "Check whether everything can be reached.",
+    "settings": "Show every setting, its value and meaning.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of a user's day."""
+        _ = ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        _ = ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"tickvault.cli.{cmd_name.replace('-', '_')}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing anything."""
+        _ = ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest name for one that is unknown."""
+        if args and args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tickvault")
+def root() -> None:
+    """Tickvault: a stock and crypto data platform.
+
+    Settings come from environment variables or a file .env; 'tickvault settings' lists them all.
+
+    Exit codes: 0 complete, 10 partial, 65 data rejected, 75 try again later, 78 configuration.
+    """
+
+
+def main() -> None:
+    """Run the command line; the platform's own errors become one sentence and their exit code."""
+    try:
+        root.main(prog_name="tickvault")
+    except PlatformError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(int(error.exit_code))
+
+
+if __name__ == "__main__":
+    main()

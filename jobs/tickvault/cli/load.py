@@ -1,0 +1,50 @@
+"""``tickvault load``: load pending packages into a target."""
+
+import sys
+
+import click
+
+from tickvault.cli.options import dry_run_option, json_option, load_settings, show, slot_option
+from tickvault.slot import Slot
+
+
+@click.command()
+@click.argument("sink")
+@click.option("--source", "sources", multiple=True, help="Only packages of this source; may be given again.")
+@click.option("--flow", help="Only packages of this flow's sources.")
+@slot_option
+@dry_run_option
+@json_option
+def command(
+    sink: str, sources: tuple[str, ...], flow: str | None, slot: Slot | None, dry_run: bool, as_json: bool
+) -> None:
+    r"""Load every pending package into SINK (postgres, snowflake), oldest slot first.
+
+    The same package twice is loaded once: the target's own ledger decides.
+
+    \b
+    Examples:
+      tickvault load postgres
+      tickvault load snowflake --source binance --source coingecko
+      tickvault load postgres --flow prices-crypto-pipeline
+    """
+    from tickvault import catalog
+    from tickvault.ledger import Ledger
+    from tickvault.loading import Loading
+    from tickvault.run import run_job
+
+    settings = load_settings()
+    catalog.sink(sink)
+    chosen: tuple[str, ...] | None = tuple(s.replace("-", "_") for s in sources) or None
+    for name in chosen or ():
+        catalog.source(name)
+    if flow:
+        from tickvault.flows.plan import plan
+
+        chosen = (chosen or ()) + plan(flow).sources
+    if dry_run:
+        with Ledger.open(settings) as ledger:
+            rows = [(p.package_id, p.stream, p.slot.id) for p in ledger.pending(sink, chosen)]
+        show(rows, ["package", "stream", "slot"], as_json, title=f"pending for {sink}")
+        return
+    sys.exit(run_job(Loading(sink, chosen, flow or "-".join(sources)), settings, slot))

@@ -1,0 +1,67 @@
+"""Options several commands share, and how results are shown."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from tickvault.errors import ConfigError
+from tickvault.settings import Settings
+from tickvault.slot import Slot
+
+
+class SlotParam(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
+    """A slot on the command line."""
+
+    name = "slot"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Slot:
+        """Read 20261120T130000Z or ISO 8601."""
+        if isinstance(value, Slot):
+            return value
+        try:
+            return Slot.parse(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+slot_option = click.option(
+    "--slot", type=SlotParam(), help="Slot to run, such as 20261120T130000Z [default: the last one]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Load the settings; on a terminal the log is for people unless it was set otherwise."""
+    if sys.stderr.isatty():
+        probe = Settings.load(**overrides)
+        if "tickvault_log_format" not in probe.model_fields_set:
+            overrides["tickvault_log_format"] = "text"
+    return Settings.load(**overrides)
+
+
+def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Split a comma separated option."""
+    return tuple(v.strip() for v in value.split(",") if v.strip()) if value else None
+
+
+def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:
+    """Print rows as a table, or as one JSON list of objects."""
+    rows = list(rows)
+    if as_json:
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(r[index], int | float) or r[index] is None for r in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if v is None else f"{v:,}" if isinstance(v, int) and v is not True else str(v) for v in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width).print(table if rows else f"{title or 'rows'}: none")

@@ -1,0 +1,118 @@
+"""The job that reads one source into the lake."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tickvault import catalog, faults
+from tickvault.errors import LoadRejectedError, PlatformError, TransientError
+from tickvault.http import HttpClient
+from tickvault.lake import Lake
+from tickvault.package import OutcomeStatus, Package
+from tickvault.run import Session
+from tickvault.source import Batch, Context, Source
+from tickvault.storage import open_storage
+from tickvault.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """Lands every stream of a source for one slot.
+
+    A sealed slot is never fetched again. A partial one is completed by a revision that asks only for what was
+    missing; ``force`` fetches everything anew as a further revision.
+    """
+
+    source: str
+    symbols: tuple[str, ...] | None = None
+    days: int | None = None
+    force: bool = False
+    exclusive: bool = True
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return f"extract-{self.source.replace('_', '-')}"
+
+    def run(self, session: Session) -> None:
+        """Land the streams one after the other; one that fails does not stop the others."""
+        kind = catalog.source(self.source)
+        lake = Lake(open_storage(session.settings))
+        http = HttpClient(session.settings)
+        context = Context(session.settings, http, session.slot, self.symbols, self.days)
+        off = kind(context).off()
+        if off:
+            session.report.notes.append(f"{self.source} is off: {off}")
+            session.report.details["off"] = off
+            return
+        errors: list[PlatformError] = []
+        for stream in kind.streams:
+            try:
+                self._land(session, lake, kind, context, stream)
+            except PlatformError as error:
+                _log.warning("%s: %s", stream.name, error)
+                errors.append(error)
+        if errors:
+            # A retry may still mend what is transient; what landed is sealed and will not be read again.
+            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+
+    def _land(self, session: Session, lake: Lake, kind: type[Source], context: Context, stream: Stream) -> None:
+        sealed = lake.revisions(stream, session.slot)
+        for package in sealed:  # a crash between manifest and ledger is mended here
+            session.ledger.register(stream, package, lake.rejects(package))
+        missing = tuple(dict.fromkeys(o.item.split(" ")[0] for o in sealed[-1].failed)) if sealed else ()
+        if sealed and not self.force and not missing:
+            _say_complete(session, sealed)
+            return
+        if missing and not self.force:
+            context = replace(context, symbols=missing)
+        since = session.ledger.cursor_before(self.source, stream, session.slot)
+        batches = _watched(kind(context).read(stream, None if self.force else since), stream)
+        package = lake.land(self.source, stream, batches, session.slot, session.run.run_id, revision=len(sealed))
+        faults.at("between_manifest_and_ledger")
+        session.ledger.register(stream, package, lake.rejects(package))
+        _account(session, package)
+
+
+def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:
+    """Say on long reads how far they are."""
+    rows, told = 0, 0
+    for batch in batches:
+        rows += batch.records.num_rows
+        if rows - told >= 250_000:  # noqa: PLR2004 - a line every few seconds
+            _log.info("%s: %d rows read", stream.name, rows)
+            told = rows
+        yield batch
+
+
+def _say_complete(session: Session, sealed: list[Package]) -> None:
+    session.report.notes.append(
+        f"slot {session.slot} is complete already: package {sealed[-1].id}, {sum(p.rows for p in sealed)} rows;"
+        " nothing was read. --force reads it again as a further revision"
+    )
+    session.report.details.setdefault("packages", []).extend(p.id for p in sealed)
+
+
+def _account(session: Session, package: Package) -> None:
+    """Add a package to the run's report, and fail the run when too much of it was bad."""
+    report = session.report
+    report.add(rows_read=package.rows + package.rejected, rows_rejected=package.rejected)
+    report.details.setdefault("packages", []).append(package.id)
+    report.missing += [f"{package.stream} {o.item}: {o.detail}" for o in package.failed]
+    for status in (OutcomeStatus.NOT_OFFERED, OutcomeStatus.OFF):
+        items = [o.item for o in package.outcomes if o.status is status]
+        if items:
+            report.notes.append(f"{package.stream}: {status.value.replace('_', ' ')}: {', '.join(items)}")
+    _log.info(
+        "landed %s",
+        package.id,
+        extra={"rows": package.rows, "rejected": package.rejected, "failed": len(package.failed)},
+    )
+    total = package.rows + package.rejected
+    if package.rejected and package.rejected / total > session.settings.max_reject_share:
+        raise LoadRejectedError(
+            f"{package.id}: {package.rejected} of {total} records were rejected, more than MAX_REJECT_SHARE="
+            f"{session.settings.max_reject_share:g}; see 'tickvault status --rejects'"
+        )

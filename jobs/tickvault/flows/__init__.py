@@ -1,0 +1,1 @@
+"""Flows: what runs together, in which order, on which schedule."""

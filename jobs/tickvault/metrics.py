@@ -1,0 +1,32 @@
+"""What a run leaves in Prometheus, through the Pushgateway: a batch job is gone before it could be scraped."""
+
+import logging
+import time
+
+from tickvault.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def push_run(settings: Settings, job: str, exit_code: int, seconds: float, counts: dict[str, int]) -> None:
+    """Push a finished run's figures; a gateway that is away is a warning, never the run's failure."""
+    if not settings.pushgateway_url:
+        return
+    from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+
+    registry = CollectorRegistry()
+    now = time.time()
+    Gauge("tickvault_run_duration_seconds", "Duration of the last run", registry=registry).set(seconds)
+    Gauge("tickvault_run_exit_code", "Exit code of the last run", registry=registry).set(exit_code)
+    Gauge("tickvault_run_end_timestamp_seconds", "When the last run ended", registry=registry).set(now)
+    rows = Gauge("tickvault_run_rows", "Rows of the last run", ["kind"], registry=registry)
+    for name, count in counts.items():
+        rows.labels(name.removeprefix("rows_")).set(count)
+    if exit_code == 0:
+        # Only pushed on success: pushadd leaves the value of the last green run in place otherwise.
+        name = "tickvault_run_success_timestamp_seconds"
+        Gauge(name, "When the last complete run ended", registry=registry).set(now)
+    try:
+        pushadd_to_gateway(settings.pushgateway_url, job=job, registry=registry, timeout=5)
+    except OSError as error:
+        _log.warning("metrics were not pushed to %s: %s", settings.pushgateway_url, error)

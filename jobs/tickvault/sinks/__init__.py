@@ -1,0 +1,1 @@
+"""One module per sink; each is found by its name."""

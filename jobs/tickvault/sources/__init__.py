@@ -1,0 +1,1 @@
+"""One module per source; each is found by its name."""
