@@ -1,0 +1,34 @@
+"""``tickvault query``: ask a target a question in SQL."""
+
+import sys
+
+import click
+
+from tickvault.cli.options import json_option, load_settings, show
+from tickvault.errors import ConfigError
+from tickvault.targets import TARGETS, read
+
+
+@click.command()
+@click.argument("sql", required=False)
+@click.option(
+    "--on", "target", type=click.Choice(TARGETS), default="postgres", show_default=True, help="Target to ask."
+)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Rows to show at most.")
+@json_option
+def command(sql: str | None, target: str, limit: int, as_json: bool) -> None:
+    r"""Run one reading statement, from the argument or from standard input.
+
+    \b
+    Examples:
+      tickvault query "select count(*) from raw_cryptobars"
+      tickvault query --on snowflake "select * from MARTS.DIM_ASSET limit 5"
+      tickvault query --on trino --json < question.sql
+    """
+    text = sql if sql is not None else sys.stdin.read()
+    if not text.strip():
+        raise ConfigError("no SQL: give it as an argument or on standard input")
+    columns, rows = read(load_settings(), target, text, limit)
+    show(rows, columns, as_json)
+    if len(rows) == limit:
+        click.echo(f"only the first {limit:,} rows are shown; --limit shows more", err=True)

@@ -1,0 +1,96 @@
+"""Reads from a target: PostgreSQL, Snowflake or Trino. One statement, in a read-only transaction where there is one."""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from tickvault.errors import ConfigError, SinkUnavailableError, TerminalError
+from tickvault.settings import Settings
+
+TARGETS = ("postgres", "snowflake", "trino")
+
+Answer = tuple[list[str], list[tuple[Any, ...]]]
+
+
+def read(settings: Settings, target: str, sql: str, limit: int) -> Answer:
+    """Run one statement and return its columns and at most ``limit`` rows.
+
+    Raises:
+        ConfigError: The target is not set up.
+        SinkUnavailableError: The target does not answer.
+        TerminalError: The target does not understand the statement.
+    """
+    readers: dict[str, Callable[[Settings, str, int], Answer]] = {
+        "postgres": _postgres,
+        "snowflake": _snowflake,
+        "trino": _trino,
+    }
+    return readers[target](settings, sql, limit)
+
+
+def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
+    import psycopg2
+
+    try:
+        with closing(psycopg2.connect(settings.postgres_dsn())) as connection:
+            connection.set_session(readonly=True)
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return _fetch(cursor, limit)
+    except psycopg2.OperationalError as error:
+        raise SinkUnavailableError(f"PostgreSQL does not answer: {_line(error)}") from error
+    except psycopg2.Error as error:
+        raise TerminalError(f"PostgreSQL refuses the statement: {_line(error)}") from error
+
+
+def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
+    from snowflake.connector.errors import OperationalError, ProgrammingError
+
+    from tickvault.snowflake.connection import connect
+
+    try:
+        with closing(connect(settings)) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return _fetch(cursor, limit)
+    except OperationalError as error:
+        raise SinkUnavailableError(f"Snowflake does not answer: {_line(error)}") from error
+    except ProgrammingError as error:
+        raise TerminalError(f"Snowflake refuses the statement: {_line(error)}") from error
+
+
+def _trino(settings: Settings, sql: str, limit: int) -> Answer:
+    if not settings.trino_host:
+        raise ConfigError("no Trino: set TRINO_HOST")
+    import requests
+    from trino.auth import BasicAuthentication
+    from trino.dbapi import connect
+    from trino.exceptions import Error
+
+    password = settings.trino_password
+    try:
+        with closing(
+            connect(  # type: ignore[no-untyped-call]  # the client ships no types
+                host=settings.trino_host,
+                port=settings.trino_port,
+                user=settings.trino_user,
+                http_scheme=settings.trino_scheme,
+                auth=BasicAuthentication(settings.trino_user, password.get_secret_value()) if password else None,
+                catalog="lake",
+            )
+        ) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql.strip().rstrip(";"))
+            return _fetch(cursor, limit)
+    except requests.RequestException as error:
+        raise SinkUnavailableError(f"Trino does not answer: {_line(error)}") from error
+    except Error as error:
+        raise TerminalError(f"Trino refuses the statement: {_line(error)}") from error
+
+
+def _fetch(cursor: Any, limit: int) -> Answer:
+    rows = [tuple(row) for row in cursor.fetchmany(limit)] if cursor.description else []
+    return [column[0] for column in cursor.description or []], rows
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
