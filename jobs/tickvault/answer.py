@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-import requests
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tickvault.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+
+
+class Response(Protocol):
+    """What requests' and curl_cffi's responses have in common, as far as it is used here."""
+
+    status_code: int
+    encoding: Any
+    headers: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class RefusedRequestError(SourceRejectedError):
         self.status, self.body = status, body
 
 
-def refuse(provider: Provider, where: str, response: requests.Response, body: bytes) -> None:
+def refuse(provider: Provider, where: str, response: Response, body: bytes) -> None:
     """Raise what the status stands for; 2xx passes."""
     status = response.status_code
     if status < 300:  # noqa: PLR2004
@@ -74,7 +81,7 @@ def refuse(provider: Provider, where: str, response: requests.Response, body: by
     raise RefusedRequestError(f"{where}: HTTP {status}: {' '.join(excerpt[:200].split())}", status, excerpt)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: Response) -> float | None:
     """Read seconds or an HTTP date, the latter against the provider's own clock."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
@@ -92,7 +99,7 @@ def _http_date(text: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def parse_text(response: requests.Response, body: bytes, where: str) -> str:
+def parse_text(response: Response, body: bytes, where: str) -> str:
     """Decode a text by the charset its header names, else as UTF-8; an empty one counts as cut off."""
     if not body:
         raise SourceUnavailableError(f"{where}: the answer is empty")
@@ -103,7 +110,7 @@ def parse_text(response: requests.Response, body: bytes, where: str) -> str:
         return body.decode("utf-8", "replace")
 
 
-def parse_json(response: requests.Response, body: bytes, where: str) -> Any:
+def parse_json(response: Response, body: bytes, where: str) -> Any:
     """Parse JSON, telling a body that is cut off (try again) from one that is something else (give up)."""
     text = body.decode("utf-8-sig", "replace").strip()
     if not text:
@@ -120,3 +127,9 @@ def parse_json(response: requests.Response, body: bytes, where: str) -> Any:
         raise SourceRejectedError(f"{where}: not JSON, {error.msg} at character {error.pos}") from error
     except (ValueError, RecursionError) as error:
         raise SourceRejectedError(f"{where}: JSON beyond all measure, {error}") from error
+
+
+def bare(url: str) -> str:
+    """Return the address without user, query and fragment: fit for messages."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

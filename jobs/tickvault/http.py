@@ -12,13 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from requests import exceptions
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from tickvault.answer import Provider, RefusedRequestError, parse_json, parse_text, refuse
+from tickvault.answer import Provider, RefusedRequestError, bare, parse_json, parse_text, refuse
 from tickvault.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.settings import Settings
 
@@ -127,6 +126,45 @@ class HttpClient:
         """Get a text (a web page, a feed); arguments and errors as in ``get_json``."""
         return self._get(provider, url, params, headers, cost, parse_text)
 
+    def call(self, provider: Provider, attempt: Callable[[], T], *, cost: float = 1) -> T:
+        """Run an attempt within the provider's budgets until it succeeds, for clients that bring their own session.
+
+        Args:
+            provider: Whose budgets pay.
+            attempt: Sends one request; raises SourceUnavailableError where trying again may help.
+            cost: What one attempt costs of the rate budget.
+
+        Raises:
+            RateLimitError: The wait asked for does not fit the time budget.
+            SourceUnavailableError: The last attempt's.
+        """
+        meter = self._meters.setdefault(
+            provider.name, _Meter(provider.per_minute, provider.per_minute * _BURST, self._clock())
+        )
+        started = self._clock()
+
+        def left() -> float:
+            return self._budget - meter.spent - (self._clock() - started)
+
+        def paced() -> T:
+            delay = meter.delay(cost, self._clock())
+            if delay >= left():
+                raise RateLimitError(f"{provider.name}: this run's {self._budget:.0f} s for it are used up", delay)
+            if delay:
+                self._sleep(delay)
+            return attempt()
+
+        def stop(state: RetryCallState) -> bool:
+            limited = isinstance(_error(state), RateLimitError)
+            out_of_attempts = not limited and state.attempt_number >= provider.attempts
+            return out_of_attempts or state.upcoming_sleep >= left()
+
+        try:
+            retry = retry_if_exception_type(SourceUnavailableError)
+            return Retrying(sleep=self._sleep, stop=stop, wait=_wait, retry=retry, reraise=True)(paced)
+        finally:
+            meter.spent += self._clock() - started
+
     def _get(
         self,
         provider: Provider,
@@ -136,34 +174,12 @@ class HttpClient:
         cost: float,
         read: Callable[[requests.Response, bytes, str], T],
     ) -> T:
-        where = f"{provider.name} ({_bare(url)})"
-        meter = self._meters.setdefault(
-            provider.name, _Meter(provider.per_minute, provider.per_minute * _BURST, self._clock())
-        )
-        started = self._clock()
-
-        def left() -> float:
-            return self._budget - meter.spent - (self._clock() - started)
+        where = f"{provider.name} ({bare(url)})"
 
         def attempt() -> T:
-            delay = meter.delay(cost, self._clock())
-            if delay >= left():
-                raise RateLimitError(f"{where}: this run's {self._budget:.0f} s for it are used up", delay)
-            if delay:
-                self._sleep(delay)
-            response, body = self._fetch(provider, where, url, params, headers)
-            return read(response, body, where)
+            return read(*self._fetch(provider, where, url, params, headers), where)
 
-        def stop(state: RetryCallState) -> bool:
-            limited = isinstance(_error(state), RateLimitError)
-            out_of_attempts = not limited and state.attempt_number >= provider.attempts
-            return out_of_attempts or state.upcoming_sleep >= left()
-
-        try:
-            retry = retry_if_exception_type(SourceUnavailableError)
-            return Retrying(sleep=self._sleep, stop=stop, wait=_wait, retry=retry, reraise=True)(attempt)
-        finally:
-            meter.spent += self._clock() - started
+        return self.call(provider, attempt, cost=cost)
 
     def _fetch(
         self,
@@ -220,8 +236,3 @@ def _wait(state: RetryCallState) -> float:
 
 
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
-
-
-def _bare(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
