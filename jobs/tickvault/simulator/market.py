@@ -60,6 +60,7 @@ class Fundamentals:
     week_52_low: float
     average_volume: float
     dividend_rate: float
+    industry: str
 
 
 class Market:
@@ -178,6 +179,7 @@ class Market:
             week_52_low=float(year.low.min(initial=span.low)),
             average_volume=round(float(recent.mean())) if len(recent) else span.volume,
             dividend_rate=round(profile.price * later * profile.dividend_percent / 100, 2),
+            industry=profile.industry,
         )
 
     def decimals(self, symbol: str) -> int:

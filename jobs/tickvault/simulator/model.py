@@ -53,11 +53,12 @@ STOCK = Dynamics(market=0.008, own=0.012, pull=0.005, turnover=0.004)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Where an asset starts from: price in USD (after any split), units that exist, dividend per year in percent."""
+    """Where an asset starts from: price in USD (after any split), units that exist, dividend in percent, industry."""
 
     price: float
     supply: float
     dividend_percent: float
+    industry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ def profiles(assets: Sequence[Asset]) -> list[Profile]:
     """Give each asset's profile from ``profiles.csv``, or one derived from its symbol where that has none."""
     text = (files("tickvault.simulator") / "profiles.csv").read_text(encoding="utf-8")
     known = {
-        row["symbol"]: Profile(float(row["price"]), float(row["supply"]), float(row["dividend_percent"]))
+        row["symbol"]: Profile(
+            float(row["price"]), float(row["supply"]), float(row["dividend_percent"]), row["industry"]
+        )
         for row in csv.DictReader(text.splitlines())
     }
     return [known.get(asset.symbol) or _derived(asset) for asset in assets]
