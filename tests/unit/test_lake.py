@@ -1,0 +1,157 @@
+"""Packages are sealed once, by one writer, and read back as they were written."""
+
+import dataclasses
+import threading
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from tickvault.errors import LoadRejectedError, SchemaMismatchError, SourceUnavailableError
+from tickvault.lake import Lake
+from tickvault.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.slot import Slot
+from tickvault.source import Batch
+from tickvault.storage import FolderStorage
+from tickvault.streams import BARS_BINANCE, CRYPTO_BINANCE
+
+SLOT = Slot.parse("20261120T130000Z")
+
+
+def prices(*symbols: str, price: str = "1.5") -> pa.RecordBatch:
+    at = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+    row = {
+        "base_currency": "B",
+        "quote_currency": "USDT",
+        "price": Decimal(price),
+        "source": "binance",
+        "observed_at": at,
+    }
+    return pa.RecordBatch.from_pylist([row | {"symbol": s} for s in symbols], CRYPTO_BINANCE.schema)
+
+
+def batch(*symbols: str, **more) -> Batch:
+    return Batch(CRYPTO_BINANCE, prices(*symbols), {s: "2026-11-20" for s in symbols}, **more)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(FolderStorage(tmp_path / "bucket"))
+
+
+def land(lake, *batches, revision=0, slot=SLOT):
+    return lake.land("binance", CRYPTO_BINANCE, batches, slot, "run", revision)
+
+
+def test_what_lands_is_read_back_with_its_version(lake):
+    package = land(lake, batch("BTC", "ETH"), batch("SOL"))
+    rows = pa.Table.from_batches(lake.scan(package)).to_pylist()
+    assert [r["symbol"] for r in rows] == ["BTC", "ETH", "SOL"]
+    assert {r["row_version"] for r in rows} == {"2026-11-20T12:00:00.123456Z|20261120T130000Z|r0000"}
+    assert package.rows == 3
+    assert package.cursor == {"BTC": "2026-11-20", "ETH": "2026-11-20", "SOL": "2026-11-20"}
+    assert package.id == "binance.raw_cryptoprices_binance.20261120T130000Z.r0"
+
+
+def test_paths_are_those_of_the_design(lake):
+    package = land(lake, batch("BTC"))
+    folder = "raw-data/crypto/binance/dt=2026-11-20/20261120T130000Z/r0/"
+    assert package.manifest_key == folder + "manifest.json"
+    assert package.parts[0].key.startswith(folder)
+    assert package.parts[0].key.endswith("-00000.parquet")
+
+
+def test_a_manifest_tells_everything_of_a_package(lake):
+    outcomes = (Outcome("XYZ", OutcomeStatus.FAILED, "no answer"),)
+    package = land(lake, batch("BTC", outcomes=outcomes, rejects=(Reject("Q", "price", "is NaN", {"price": "NaN"}),)))
+    assert Package.from_json(package.to_json()) == package
+    assert lake.sealed(CRYPTO_BINANCE, SLOT) == package
+    assert list(lake.rejects(package)) == [Reject("Q", "price", "is NaN", {"price": "NaN"})]
+    assert [o.item for o in package.failed] == ["XYZ"]
+
+
+def test_an_empty_read_is_a_package_too(lake):
+    package = land(lake, batch())
+    assert (package.rows, package.parts) == (0, ())
+    assert lake.sealed(CRYPTO_BINANCE, SLOT) is not None
+
+
+def test_the_first_manifest_wins_and_the_loser_adopts_it(lake):
+    start = threading.Barrier(8)
+    landed: list[Package] = []
+
+    def attempt(n: int) -> None:
+        start.wait()
+        landed.append(land(lake, Batch(CRYPTO_BINANCE, prices("BTC", price=str(n)))))
+
+    threads = [threading.Thread(target=attempt, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len({p.parts[0].sha256 for p in landed}) == 1
+    orphans = list(lake.orphans(CRYPTO_BINANCE, datetime(2026, 1, 1, tzinfo=UTC)))
+    assert len(orphans) == 7
+    assert landed[0].parts[0].key not in orphans
+
+
+def test_orphans_of_an_unsealed_slot_are_kept_while_young(lake):
+    def breaks():
+        yield Batch(CRYPTO_BINANCE, prices(*map(str, range(10))))
+        raise SourceUnavailableError("gone")
+
+    lake.storage.put_if_absent("raw-data/crypto/binance/dt=2026-11-20/20261120T130000Z/r0/x-00000.parquet", b"")
+    with pytest.raises(SourceUnavailableError):
+        lake.land("binance", CRYPTO_BINANCE, breaks(), SLOT, "run")
+    assert lake.sealed(CRYPTO_BINANCE, SLOT) is None
+    day = SLOT.time
+    assert list(lake.orphans(CRYPTO_BINANCE, day)) == []
+    assert len(list(lake.orphans(CRYPTO_BINANCE, day + timedelta(days=1)))) == 1
+
+
+def test_revisions_are_listed_in_order_and_streams_below_a_prefix_stay_apart(lake):
+    land(lake, batch("BTC"))
+    land(lake, batch("ETH"), revision=1)
+    bars = Batch(BARS_BINANCE, pa.RecordBatch.from_pylist([], BARS_BINANCE.schema))
+    lake.land("binance", BARS_BINANCE, [bars], SLOT, "run")
+    assert [p.revision for p in lake.revisions(CRYPTO_BINANCE, SLOT)] == [0, 1]
+    assert [p.id.split(".")[1] for p in lake.packages(CRYPTO_BINANCE)] == [CRYPTO_BINANCE.name] * 2
+
+
+def test_a_part_that_is_not_the_one_sealed_is_refused(lake):
+    package = land(lake, batch("BTC"))
+    (lake.storage.root / package.parts[0].key).write_bytes(b"something else")
+    with pytest.raises(LoadRejectedError, match="sha256"):
+        list(lake.scan(package))
+    (lake.storage.root / package.parts[0].key).unlink()
+    with pytest.raises(LoadRejectedError, match="missing"):
+        list(lake.scan(package))
+
+
+def test_a_column_of_another_type_is_named(lake):
+    wrong = prices("BTC")
+    wrong = wrong.set_column(
+        3, pa.field("price", pa.float64(), nullable=False), wrong.column("price").cast(pa.float64())
+    )
+    with pytest.raises(SchemaMismatchError, match=r"price: expected decimal128\(38, 10\), found double"):
+        land(lake, Batch(CRYPTO_BINANCE, wrong))
+    with pytest.raises(SchemaMismatchError, match="volume: expected"):
+        land(lake, Batch(CRYPTO_BINANCE, prices("BTC").drop_columns(["volume"])))
+    with pytest.raises(SchemaMismatchError, match="extra: expected no such column"):
+        land(lake, Batch(CRYPTO_BINANCE, prices("BTC").append_column("extra", pa.array(["x"]))))
+
+
+def test_parts_roll_over(lake, monkeypatch):
+    monkeypatch.setattr("tickvault.lake._PART_ROWS", 2)
+    package = land(lake, batch("A", "B"), batch("C", "D"), batch("E"))
+    assert [p.rows for p in package.parts] == [2, 2, 1]
+    assert pa.Table.from_batches(lake.scan(package)).column("symbol").to_pylist() == list("ABCDE")
+
+
+def test_row_versions_sort_by_source_time_then_slot_then_revision(lake):
+    later = dataclasses.replace(SLOT, time=SLOT.time + timedelta(days=1))
+    packages = [land(lake, batch("BTC")), land(lake, batch("BTC"), revision=1), land(lake, batch("BTC"), slot=later)]
+    versions = [next(lake.scan(p)).column("row_version")[0].as_py() for p in packages]
+    assert versions == sorted(versions)
+    assert len(set(versions)) == 3

@@ -1,0 +1,52 @@
+"""Settings say what is wrong with them, and no secret reaches the log."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tickvault import log
+from tickvault.cli.settings import env_example, markdown
+from tickvault.errors import ConfigError
+from tickvault.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_secrets_are_blotted_out_in_messages_fields_and_tracebacks(capsys):
+    settings = Settings.load(minio_secret_key='s3cr"et', postgres_password="hunter2", tickvault_log_format="json")
+    log.configure(settings, job="x")
+    try:
+        raise ValueError("password=hunter2")
+    except ValueError:
+        logging.getLogger("t").exception('key is s3cr"et', extra={"dsn": "postgres://u:hunter2@h"})
+    line = capsys.readouterr().err
+    fields = json.loads(line)
+    assert "hunter2" not in line
+    assert "cr" + '\\"' + "et" not in line
+    assert fields["job"] == "x"
+    assert "ValueError" in fields["error"]
+
+
+def test_every_wrong_setting_is_named():
+    with pytest.raises(ConfigError, match=r"POSTGRES_PORT.*HISTORY_DAYS"):
+        Settings.load(postgres_port="x", history_days=0)
+    with pytest.raises(ConfigError, match="time zone"):
+        Settings.load(tickvault_clock="2026-11-20T13:00:00")
+
+
+def test_secrets_are_not_shown_by_repr():
+    assert "hunter2" not in repr(Settings.load(postgres_password="hunter2"))
+
+
+def test_dsn_quotes_what_libpq_needs_quoted():
+    dsn = Settings.load(postgres_password="it's a \\").postgres_dsn()
+    assert "password='it\\'s a \\\\'" in dsn
+
+
+def test_the_page_and_the_example_agree_with_the_code():
+    assert (ROOT / ".env.example").read_text() == env_example(), "run: tickvault settings --format env > .env.example"
+    assert (ROOT / "docs/settings.md").read_text() == markdown(), (
+        "run: tickvault settings --format markdown > docs/settings.md"
+    )
