@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 from tickvault.emulator.server import IDLE_SECONDS
-from tickvault.errors import PlatformError
 
 
 @click.group()
@@ -40,8 +39,4 @@ def serve(host: str, port: int, data_dir: Path, idle_seconds: float, with_parent
     def announce(host: str, port: int) -> None:
         click.echo(f"listening on http://{host}:{port}")
 
-    try:
-        run(data_dir, host, port, idle_seconds=idle_seconds, announce=announce, with_parent=with_parent)
-    except PlatformError as error:
-        click.echo(f"error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
+    run(data_dir, host, port, idle_seconds=idle_seconds, announce=announce, with_parent=with_parent)

@@ -81,6 +81,14 @@ def create_database(uri: str, database: str) -> None:
         raise SinkUnavailableError(f"cannot create database {database} on the embedded PostgreSQL: {error}") from error
 
 
+def environment(uri: str) -> dict[str, str]:
+    """Return the variables that point the platform at a URI of ``start``."""
+    from psycopg2.extensions import parse_dsn
+
+    parts = parse_dsn(uri)
+    return {"POSTGRES_HOST": parts["host"], "POSTGRES_DB": parts["dbname"], "POSTGRES_USER": parts["user"]}
+
+
 def _server(data_dir: Path) -> _Server:
     try:
         server: _Server = _wheel().get_server(data_dir, cleanup_mode=None)

@@ -53,7 +53,7 @@ def start(data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS) 
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "emulator.log"
-    command = [sys.executable, "-c", "from tickvault.cli.emulator import command; command()", "serve"]
+    command = [sys.executable, "-c", "from tickvault.cli import main; main()", "emulator", "serve"]
     command += ["--data-dir", str(data_dir), "--port", str(port), "--idle-seconds", str(idle_seconds), "--with-parent"]
     with log.open("ab") as errors:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tickvault.emulator import patches
-from tickvault.emulator.sessions import Sessions
+from tickvault.emulator.sessions import Sessions, close
 from tickvault.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def serve(
         raise ConfigError(
             f"the emulator cannot listen on {host}:{port}: {error.strerror}; choose another port"
         ) from error
+    # asyncio does this only for sockets whose protocol is named; without it every answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # uvicorn raises the signal that stopped it once more when it is done: end with 0 then.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
@@ -141,6 +143,13 @@ def _application(engine: "FakeSnow", idle_seconds: float, ready: Callable[[], No
             return response
         return refused(json.loads(bytes(response.body))["message"])
 
+    async def session(request: Request) -> Response:
+        connection = sessions.connection(request.headers.get("Authorization", "")[17:-1])
+        response: Response = await fakesnow_server.session(request)
+        if connection is not None and request.query_params.get("delete"):
+            close(connection)
+        return response
+
     def refused(message: str) -> Response:
         return JSONResponse({"data": {"sqlState": "XX000"}, "code": "000603", "message": message, "success": False})
 
@@ -159,7 +168,11 @@ def _application(engine: "FakeSnow", idle_seconds: float, ready: Callable[[], No
         sessions.close()
         engine.duck_conn.close()
 
-    own = {"/queries/v1/query-request"}
-    routes = [route for route in fakesnow_server.routes if route.path not in own]
-    routes += [Route("/queries/v1/query-request", query, methods=["POST"]), Route("/healthz", health)]
+    own = [
+        Route("/queries/v1/query-request", query, methods=["POST"]),
+        Route("/session", session, methods=["POST"]),
+        Route("/healthz", health),
+    ]
+    replaced = {route.path for route in own}
+    routes = own + [route for route in fakesnow_server.routes if route.path not in replaced]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: failed})

@@ -49,6 +49,10 @@ class Sessions:
             finally:
                 use.last = time.monotonic()
 
+    def connection(self, token: str) -> "FakeSnowflakeConnection | None":
+        """Return the session of a token, or None."""
+        return self._connections.get(token)
+
     async def watch(self) -> None:
         """End abandoned transactions until cancelled."""
         while True:
@@ -63,7 +67,7 @@ class Sessions:
             idle = now - use.last
             if idle > self._idle_seconds and not use.lock.locked() and _in_transaction(connection):
                 log.warning("a session left its transaction idle for %.0f s: rolled back and ended", idle)
-                _close(connection)
+                close(connection)
                 del self._connections[token]
         for token in self._uses.keys() - self._connections.keys():
             if not self._uses[token].lock.locked():
@@ -72,7 +76,7 @@ class Sessions:
     def close(self) -> None:
         """Roll back and end every session."""
         for connection in self._connections.values():
-            _close(connection)
+            close(connection)
         self._connections.clear()
 
 
@@ -88,7 +92,8 @@ def _in_transaction(connection: "FakeSnowflakeConnection") -> bool:
     return False
 
 
-def _close(connection: "FakeSnowflakeConnection") -> None:
+def close(connection: "FakeSnowflakeConnection") -> None:
+    """Roll a session's transaction back, if it has one, and end it."""
     import duckdb
 
     with suppress(duckdb.Error):

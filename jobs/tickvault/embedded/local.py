@@ -1,0 +1,73 @@
+"""The platform's engines as processes of this machine: PostgreSQL, the Snowflake emulator, a market simulator."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from tickvault.simulator.process import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Running engines, and the environment that points the platform at them."""
+
+    environment: dict[str, str]
+    simulator: "Simulator | None"
+
+
+@contextmanager
+def start(home: Path, *, live: bool = False, seed: int | None = None) -> Iterator[Local]:
+    """Start the engines on their data below ``home`` and stop them at the end.
+
+    Args:
+        home: Folder of everything they keep.
+        live: Leave the simulator out: sources use the public APIs.
+        seed: Seed of the simulated market.
+
+    Raises:
+        SinkUnavailableError: An engine does not start.
+        ConfigError: An extra is not installed.
+    """
+    from tickvault.embedded import postgres
+    from tickvault.emulator import process as emulator
+    from tickvault.simulator import process as simulation
+
+    home = home.expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        simulator = None
+        environment = {
+            "LAKE_PATH": str(home / "lake"),
+            "TICKVAULT_HOME": str(home),
+            # A demo may be interrupted at any time: what it keeps is small, so each step may wait longer for its turn.
+            "LOCK_WAIT_SECONDS": "120",
+        }
+        environment |= stack.enter_context(emulator.start(home / "snowflake")).environment()
+        environment |= postgres_environment(stack.enter_context(postgres.start(home / "postgres")))
+        if not live:
+            simulator = stack.enter_context(simulation.start(seed=seed) if seed else simulation.start())
+            environment |= simulator.environment()
+        yield Local(environment, simulator)
+
+
+def postgres_environment(uri: str) -> dict[str, str]:
+    """Return the ``POSTGRES_*`` variables of a libpq URI; a socket's folder is a host to libpq."""
+    parts = urlsplit(uri)
+    host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
+    return {
+        "POSTGRES_HOST": unquote(host),
+        "POSTGRES_PORT": str(parts.port or 5432),
+        "POSTGRES_DB": parts.path.lstrip("/"),
+        "POSTGRES_USER": unquote(parts.username or "postgres"),
+        "POSTGRES_PASSWORD": unquote(parts.password or ""),
+    }
+
+
+def apply(environment: dict[str, str]) -> None:
+    """Set the variables for this process and those it starts."""
+    os.environ.update(environment)

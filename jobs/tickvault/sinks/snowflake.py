@@ -1,0 +1,193 @@
+"""Loads packages into Snowflake, each exactly once.
+
+Files go to the stage under names that are never used again and from there into a staging table of the attempt's own.
+Then one transaction takes the target's row in ``LOAD_LOCK``, looks into the ledger, merges, and writes the ledger.
+Snowflake commits by itself before any DDL, so there is none after BEGIN. A COMMIT is answered with success even when
+its transaction is gone: only the ledger, read back afterwards, says what happened.
+"""
+
+import logging
+import tempfile
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from tickvault import faults
+from tickvault.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.lake import Lake
+from tickvault.package import Package
+from tickvault.settings import Settings
+from tickvault.sink import LoadResult, Sink
+from tickvault.snowflake import tables
+from tickvault.snowflake.connection import Connection, LockedError, MissingObjectError, Row
+from tickvault.snowflake.preparation import TIME, Preparation
+from tickvault.stream import Stream, WriteMode
+
+_log = logging.getLogger(__name__)
+
+
+class SnowflakeSink(Sink):
+    """Snowflake, or its emulator where ``SNOWFLAKE_HOST`` is set."""
+
+    name: ClassVar[str] = "snowflake"
+    orphan_seconds: ClassVar[float] = 330.0
+    """How long to wait for the target's lock: Snowflake ends a blocking transaction whose client died in 5 minutes."""
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        super().__init__(settings, lake)
+        self.names = tables.Names.of(settings)
+        self._session: Connection | None = None
+        self._preparation = Preparation(self._run, self.names)
+
+    def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
+        """Merge a package and note it in the ledger, in one transaction; see ``Sink.write``."""
+        try:
+            self._preparation.prepare(stream)
+            if done := self._ledger(package.id):
+                return done[1]
+            attempt = f"{datetime.now(UTC).strftime(TIME)}_{uuid.uuid4().hex[:12]}"
+            staging = self.names.staging(attempt)
+            self._stage(stream, package, attempt, staging)
+            result = self._load(stream, package, run_id, attempt, staging)
+        except PlatformError:
+            # The session may be lost or inside a transaction. Its end rolls back, also without an answer, and the
+            # staging table is swept up by a later load.
+            self.close()
+            raise
+        self._preparation.drop(staging)
+        return result
+
+    def loaded(self) -> set[str]:
+        """Return the ids of all packages this database holds."""
+        try:
+            return {str(row[0]) for row in self._run(f"SELECT PACKAGE_ID FROM {self.names.loads}")}
+        except MissingObjectError:
+            return set()
+
+    def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _run(self, statement: str, *values: object) -> list[Row]:
+        if self._session is None:
+            self._session = Connection(self.settings)
+        return self._session.run(statement, *values)
+
+    def _ledger(self, package_id: str) -> tuple[str, LoadResult] | None:
+        """Return who loaded a package and with what result, or None."""
+        counts = ", ".join(f"ROWS_{name.upper()}" for name in tables.COUNTS)
+        found = self._run(f"SELECT ATTEMPT, {counts} FROM {self.names.loads} WHERE PACKAGE_ID = %s", package_id)
+        if not found:
+            return None
+        attempt, *numbers = found[0]
+        counted = {name: int(str(n)) for name, n in zip(tables.COUNTS, numbers, strict=True)}
+        return str(attempt), LoadResult(**counted, already=True)
+
+    def _stage(self, stream: Stream, package: Package, attempt: str, staging: str) -> None:
+        self._run(tables.create_staging(stream, staging))
+        location = f"{self.names.stage}/{package.id}/{attempt}"
+        with tempfile.TemporaryDirectory(prefix="tickvault-") as scratch:
+            for part in package.parts:
+                self._put(self.lake.fetch(part, Path(scratch)), location)
+        faults.at("after_put")
+        if package.parts:
+            self._run(tables.copy(staging, f"{location}/"))
+        rows = self._run(f"SELECT COUNT(*) FROM {staging}")[0][0]
+        faults.at("after_copy")
+        if rows != package.rows:
+            raise LoadRejectedError(
+                f"{package.id}: the manifest says {package.rows} rows, {rows} arrived in {staging}; nothing was loaded"
+            )
+
+    def _put(self, path: Path, location: str) -> None:
+        quoted = path.resolve().as_posix().replace("'", "\\'")
+        answer = self._run(f"PUT 'file://{quoted}' @{location}/ AUTO_COMPRESS = FALSE OVERWRITE = FALSE")
+        status = answer[0][6] if answer else "nothing"
+        if status not in {"UPLOADED", "SKIPPED"}:  # skipped: a repeated request of our own, the name is nobody else's
+            raise SinkUnavailableError(f"PUT of {path.name} to @{location} answered {status}, not UPLOADED; try again")
+
+    def _load(self, stream: Stream, package: Package, run_id: str, attempt: str, staging: str) -> LoadResult:
+        self._begin(self.names.target(stream), attempt)
+        faults.at("after_lock")
+        if not self._ledger(package.id):
+            self._merge(stream, package, run_id, attempt, staging)
+            faults.at("between_merge_and_commit")
+        self._commit()
+        faults.at("after_commit")
+        return self._settled(package, attempt)
+
+    def _begin(self, target: str, attempt: str) -> None:
+        """Begin a transaction that holds the target's lock, waiting for whoever holds it."""
+        deadline = time.monotonic() + self.orphan_seconds
+        said = False
+        while True:
+            self._run("BEGIN")
+            try:
+                now = datetime.now(UTC).isoformat()
+                locked = self._run(
+                    f"UPDATE {self.names.lock} SET HELD_BY = %s, HELD_SINCE = %s WHERE TARGET = %s",
+                    attempt, now, target,
+                )  # fmt: skip
+            except LockedError:
+                self._run("ROLLBACK")
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                if locked[0][0] == 0:
+                    raise ConfigError(f"{self.names.lock} has no row for {target}; it was there before: put it back")
+                return
+            if not said:
+                _log.warning(
+                    "%s is locked by another loader; if that one was killed, its transaction ends by itself within"
+                    " 5 minutes: waiting for up to %.0f s", target, self.orphan_seconds,
+                )  # fmt: skip
+                said = True
+            time.sleep(0.25)
+
+    def _merge(self, stream: Stream, package: Package, run_id: str, attempt: str, staging: str) -> None:
+        target, now = self.names.target(stream), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        if stream.write_mode is WriteMode.APPEND:
+            self._run(tables.append(stream, staging, target), package.id, now, package.id)
+            result = LoadResult(read=package.rows, inserted=package.rows)
+        else:
+            counts = self._run(tables.classify(stream, staging, target))[0]
+            inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
+            self._run(tables.merge(stream, staging, target), package.id, now)
+            result = LoadResult(
+                package.rows, inserted, updated, unchanged, superseded, duplicates=package.rows - winners
+            )
+        numbers = [getattr(result, name) for name in tables.COUNTS]
+        row = [package.id, package.source, package.stream, package.slot.id, run_id, attempt, *numbers]
+        self._run(
+            f"INSERT INTO {self.names.loads} SELECT {', '.join(['%s'] * len(row))}, CAST(%s AS {tables.INSTANT_TYPE})"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self.names.loads} WHERE PACKAGE_ID = %s)",
+            *row,
+            now,
+            package.id,
+        )
+
+    def _commit(self) -> None:
+        try:
+            self._run("COMMIT")
+        except LockedError:
+            raise
+        except SinkUnavailableError as error:
+            # Sent, but the answer is lost: it may have happened. A new session asks the ledger.
+            _log.warning("the answer to COMMIT is lost, asking the ledger: %s", error)
+            self.close()
+
+    def _settled(self, package: Package, attempt: str) -> LoadResult:
+        # After COMMIT this session has no transaction, so it sees what everybody sees.
+        found = self._ledger(package.id)
+        if found is None:
+            raise SinkUnavailableError(
+                f"{package.id}: COMMIT was sent, yet the ledger does not hold the package: the transaction had ended"
+                " before; nothing was loaded, try again"
+            )
+        by, result = found
+        return replace(result, already=by != attempt)

@@ -1,0 +1,78 @@
+"""Real engines for tests: an embedded PostgreSQL and the Snowflake emulator.
+
+One PostgreSQL serves all workers of a run (the last one stops it), each worker has an emulator of its own, and every
+test module gets databases nobody else uses.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tickvault.embedded import postgres
+from tickvault.emulator.process import Emulator, start
+from tickvault.lake import Lake
+from tickvault.settings import Settings
+from tickvault.storage import FolderStorage
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if hasattr(request.config, "workerinput") else own
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(shared_folder: Path) -> Iterator[str]:
+    """A running PostgreSQL; use ``postgres_database`` unless the server itself is what you test."""
+    with postgres.start(shared_folder / "postgres", "postgres") as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_uri: str) -> str:
+    """The URI of a fresh, empty database of this test module."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgres.create_database(postgres_uri, name)
+    return postgres_uri.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="module")
+def postgres_settings(postgres_database: str) -> dict[str, str]:
+    """``Settings`` fields that point at ``postgres_database``."""
+    return _fields(postgres.environment(postgres_database))
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A running Snowflake emulator that ends abandoned transactions after 2 seconds."""
+    with start(tmp_path_factory.mktemp("emulator"), idle_seconds=2.0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def snowflake_settings(emulator: Emulator) -> dict[str, str]:
+    """``Settings`` fields that point at a fresh database of this test module in the emulator."""
+    return _fields(emulator.environment()) | {"snowflake_database": f"TEST_{uuid.uuid4().hex[:8]}".upper()}
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Make settings that know nothing of the developer's environment file."""
+
+    def make(**fields: object) -> Settings:
+        return Settings.load(_env_file=None, **({"tickvault_home": tmp_path / "home"} | fields))
+
+    return make
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake in a folder."""
+    return Lake(FolderStorage(tmp_path / "lake"))
+
+
+def _fields(environment: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in environment.items()}
