@@ -1,0 +1,48 @@
+{{/*
+Where an engine is: the chart's own value, else global.external.<engine>, else the Service of this release.
+Takes root, engine, key and default.
+*/}}
+{{- define "common.endpoint" -}}
+{{- $own := get (get .root.Values .engine | default dict) .key -}}
+{{- $external := get (get ((.root.Values.global | default dict).external | default dict) .engine | default dict) .key -}}
+{{- tpl (toString (coalesce $own $external .default "")) .root -}}
+{{- end }}
+
+{{- define "common.postgres.host" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "postgres" "key" "host" "default" (include "common.nameOf" (dict "root" . "chart" "timescaledb"))) -}}
+{{- end }}
+{{- define "common.postgres.port" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "postgres" "key" "port" "default" 5432) -}}
+{{- end }}
+{{- define "common.postgres.sslmode" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "postgres" "key" "sslmode" "default" "prefer") -}}
+{{- end }}
+
+{{- define "common.s3.endpoint" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "s3" "key" "endpoint" "default" (printf "http://%s:9000" (include "common.nameOf" (dict "root" . "chart" "minio")))) -}}
+{{- end }}
+{{- define "common.s3.bucket" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "s3" "key" "bucket" "default" "tickvault") -}}
+{{- end }}
+{{- define "common.s3.region" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "s3" "key" "region" "default" "us-east-1") -}}
+{{- end }}
+
+{{- define "common.kafka.bootstrap" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "kafka" "key" "bootstrap" "default" (printf "%s:9092" (include "common.nameOf" (dict "root" . "chart" "kafka")))) -}}
+{{- end }}
+
+{{- define "common.trino.host" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "trino" "key" "host" "default" (include "common.nameOf" (dict "root" . "chart" "trino"))) -}}
+{{- end }}
+{{- define "common.trino.port" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "trino" "key" "port" "default" 8080) -}}
+{{- end }}
+
+{{- define "common.prefect.apiUrl" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "prefect" "key" "apiUrl" "default" (printf "http://%s:4200/api" (include "common.nameOf" (dict "root" . "chart" "prefect")))) -}}
+{{- end }}
+
+{{- define "common.prometheus.url" -}}
+{{- include "common.endpoint" (dict "root" . "engine" "prometheus" "key" "url" "default" (printf "http://%s:9090" (include "common.nameOf" (dict "root" . "chart" "prometheus")))) -}}
+{{- end }}
