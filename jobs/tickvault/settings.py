@@ -4,6 +4,8 @@ Field names are the environment variables of the reference documents, lower case
 ``.env.example`` are made from this class (``tickvault settings``), and a test holds them to it.
 """
 
+import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -151,3 +153,8 @@ class Settings(BaseSettings):
         """Return every secret value, for the log's redaction."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value()]
+
+
+def export(environment: Mapping[str, str]) -> None:
+    """Set variables for this process and those it starts; an empty value counts as not set."""
+    os.environ.update(environment)

@@ -32,7 +32,7 @@ def prices(*symbols: str, price: str = "1.5") -> pa.RecordBatch:
 
 
 def batch(*symbols: str, **more) -> Batch:
-    return Batch(CRYPTO_BINANCE, prices(*symbols), {s: "2026-11-20" for s in symbols}, **more)
+    return Batch(CRYPTO_BINANCE, prices(*symbols), dict.fromkeys(symbols, "2026-11-20"), **more)
 
 
 @pytest.fixture

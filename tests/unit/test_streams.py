@@ -22,10 +22,28 @@ PREFIXES = {
 }
 PRICE = ["symbol", "base_currency", "quote_currency", "price", "volume", "source", "observed_at"]
 PRICE_EXTRA = ["price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap"]
-STOCK = (
-    "ticker date open_price high_price low_price close_price adj_close_price volume dividends stock_splits company_name"
-    " sector industry market_cap pe_ratio week_52_high week_52_low avg_volume source observed_at"
-).split()
+STOCK = [
+    "ticker",
+    "date",
+    "open_price",
+    "high_price",
+    "low_price",
+    "close_price",
+    "adj_close_price",
+    "volume",
+    "dividends",
+    "stock_splits",
+    "company_name",
+    "sector",
+    "industry",
+    "market_cap",
+    "pe_ratio",
+    "week_52_high",
+    "week_52_low",
+    "avg_volume",
+    "source",
+    "observed_at",
+]
 
 
 def test_tables_and_prefixes():

@@ -25,29 +25,19 @@ def command() -> None:
 )
 def serve(host: str, port: int, seed: int, now: str | None, asset_info: Path | None) -> None:
     """Serve until SIGTERM; prints the base URLs to set in the environment."""
-    from tickvault.simulator.process import listen
+    from tickvault.simulator.process import environment, listen
     from tickvault.simulator.process import serve as run
 
     def announce(url: str) -> None:
         click.echo(f"listening on {url}")
-        for setting, provider in _SETTINGS.items():
-            click.echo(f"export {setting}='{url}/{provider}'")
+        for setting, value in environment(url).items():
+            click.echo(f"export {setting}='{value}'")
 
     try:
         run(listen(host, port), seed, _instant(now), asset_info, announce)
     except PlatformError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(error.exit_code) from error
-
-
-_SETTINGS = {
-    "BINANCE_BASE_URL": "binance",
-    "COINGECKO_BASE_URL": "coingecko",
-    "YAHOO_BASE_URL": "yahoo",
-    "FREECRYPTO_API": "freecryptoapi",
-    "NEWS_BASE_URL": "news",
-    "NEWS_RSS_URLS": "news/rss?id={id}",
-}
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -1,6 +1,5 @@
 """The platform's engines as processes of this machine: PostgreSQL, the Snowflake emulator, a market simulator."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -66,8 +65,3 @@ def postgres_environment(uri: str) -> dict[str, str]:
         "POSTGRES_USER": unquote(parts.username or "postgres"),
         "POSTGRES_PASSWORD": unquote(parts.password or ""),
     }
-
-
-def apply(environment: dict[str, str]) -> None:
-    """Set the variables for this process and those it starts."""
-    os.environ.update(environment)

@@ -36,6 +36,10 @@ class Simulator:
         """Give the base URL a source is configured with."""
         return f"{self.url}/{provider}"
 
+    def environment(self) -> dict[str, str]:
+        """Give the variables that point the platform's sources here."""
+        return environment(self.url)
+
     def set_clock(self, now: datetime | None) -> None:
         """Stop the simulated time at an instant (with its zone), or let it follow the wall clock again."""
         self._call("PUT", "clock", {"now": now and now.isoformat()})
@@ -62,6 +66,20 @@ class Simulator:
         if answer.status_code >= 400:  # noqa: PLR2004 - HTTP's errors
             raise ConfigError(f"the simulator refuses {what}: {answer.json()['error']}")
         return answer.json()
+
+
+def environment(url: str) -> dict[str, str]:
+    """Give the variables that point the platform's sources at the simulator of this URL."""
+    paths = {
+        "BINANCE_BASE_URL": "binance",
+        "COINGECKO_BASE_URL": "coingecko",
+        "YAHOO_BASE_URL": "yahoo",
+        "FREECRYPTO_API": "freecryptoapi",
+        "NEWS_BASE_URL": "news",
+        "NEWS_RSS_URLS": "news/rss?id={id}",
+    }
+    # The simulator takes any key, but without one the source counts as switched off.
+    return {name: f"{url}/{path}" for name, path in paths.items()} | {"FREECRYPTO_API_KEY": "simulated"}
 
 
 def listen(host: str, port: int) -> socket.socket:
