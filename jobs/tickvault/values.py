@@ -151,6 +151,8 @@ def _instant(value: Any) -> datetime:
 
 
 def _date(value: Any) -> date:
+    if isinstance(value, Epoch):
+        return _instant(value).date()
     if isinstance(value, str):
         try:
             value = date.fromisoformat(value)

@@ -1,1 +1,1 @@
-"""One module per source; each is found by its name."""
+"""One module per source; a module's source is found by its name (``Source.name`` equals the module's)."""

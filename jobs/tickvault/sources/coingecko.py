@@ -1,0 +1,76 @@
+"""CoinGecko: the current market of up to 250 coins per request, in US dollars.
+
+https://docs.coingecko.com/reference/coins-markets. Coins go by ids, not tickers; volume is in US dollars. A coin that
+is not in the answer, or has no current price, is one CoinGecko knows nothing about at the moment.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tickvault import streams
+from tickvault.http import Provider
+from tickvault.package import Cursor
+from tickvault.records import RecordBuilder, Row, require_fields
+from tickvault.source import Batch, Source
+from tickvault.sources.symbolwise import latest, objects, said, wanted
+from tickvault.stream import Stream
+from tickvault.symbols import Asset
+
+PROVIDER = Provider("coingecko", per_minute=30, key_setting="COINGECKO_API_KEY", url_setting="COINGECKO_BASE_URL")
+FIELDS = {
+    "price": "current_price",
+    "volume": "total_volume",
+    "price_change_24h": "price_change_24h",
+    "price_change_percent_24h": "price_change_percentage_24h",
+    "high_24h": "high_24h",
+    "low_24h": "low_24h",
+    "market_cap": "market_cap",
+    "observed_at": "last_updated",
+}
+_COINS_PER_REQUEST = 250
+
+
+class CoinGecko(Source):
+    """Reads current prices; the demo key is optional and raises the limit."""
+
+    name = "coingecko"
+    streams = (streams.CRYPTO_COINGECKO,)
+
+    def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
+        """Read as ``Source.read`` says."""
+        chosen = wanted(self.context, "crypto", "coingecko_id")
+        yield said(stream, chosen.outcomes)
+        builder = RecordBuilder(stream, self.context.now)
+        for n in range(0, len(chosen.assets), _COINS_PER_REQUEST):
+            assets = chosen.assets[n : n + _COINS_PER_REQUEST]
+            yield latest(builder, assets, self._rows(stream, assets), since)
+
+    def _rows(self, stream: Stream, assets: Sequence[Asset]) -> dict[str, list[Row]]:
+        by_id = {asset.coingecko_id: asset for asset in assets}
+        answer = objects("coingecko", self._markets(list(by_id)))
+        require_fields(stream, answer, FIELDS | {"symbol": "id"})
+        rows: dict[str, list[Row]] = {}
+        for record in answer:
+            asset = by_id.get(str(record.get("id")))
+            if asset and record.get("current_price") is not None:
+                rows.setdefault(asset.symbol, []).append(_row(asset, record))
+        return rows
+
+    def _markets(self, ids: Sequence[str]) -> Any:
+        settings = self.context.settings
+        key = settings.coingecko_api_key
+        return self.context.http.get_json(
+            PROVIDER,
+            f"{settings.coingecko_base_url.rstrip('/')}/api/v3/coins/markets",
+            {"vs_currency": "usd", "ids": ",".join(ids), "per_page": _COINS_PER_REQUEST, "page": 1},
+            {"x-cg-demo-api-key": key.get_secret_value()} if key else None,
+        )
+
+
+def _row(asset: Asset, record: dict[str, Any]) -> Row:
+    return {column: record.get(name) for column, name in FIELDS.items()} | {
+        "symbol": asset.symbol,
+        "base_currency": asset.symbol,
+        "quote_currency": "USD",
+        "source": "coingecko",
+    }
