@@ -135,6 +135,8 @@ def _trade_count(symbol: str, volume: float) -> int:
 
 def _weigh(weight: int) -> dict[str, str]:
     minute = int(time.time() // 60)
+    if minute not in _weights:
+        _weights.clear()
     _weights[minute] += weight
     return {"X-MBX-USED-WEIGHT-1M": str(_weights[minute])}
 
