@@ -53,6 +53,9 @@ catalogs:
   - {user: {{ join "|" .Values.writers | quote }}, catalog: lake, allow: all}
   - {catalog: system, allow: all}
   - {allow: read-only}
+system_information:
+  # Prometheus reads /metrics.
+  - {user: prometheus, allow: [read]}
 {{- end }}
 
 {{- define "trino.catalogs" -}}
