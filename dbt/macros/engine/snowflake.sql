@@ -1,0 +1,21 @@
+{# The text of one column for a hash (docs/hash.md), on Snowflake and the emulator. #}
+{% macro snowflake__hash_text(column, type) -%}
+{%- if type == 'key' -%}
+translate(trim({{ column }}, ' '), 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')
+{%- elif type == 'text' -%}
+{{ column }}
+{%- elif type == 'number' -%}
+to_varchar(cast({{ column }} as decimal(38,10)))
+{%- elif type == 'date' -%}
+to_varchar({{ column }}, 'YYYY-MM-DD')
+{%- elif type == 'time' -%}
+{#- The padding changes nothing on Snowflake; the emulator leaves trailing zeros of the fraction away. -#}
+rpad(rpad(to_varchar({{ column }}, 'YYYY-MM-DD HH24:MI:SS.FF6'), 20, '.'), 26, '0')
+{%- else -%}
+{{ exceptions.raise_compiler_error("hash_text: column " ~ column ~ " has type '" ~ type ~ "', which has no text") }}
+{%- endif -%}
+{%- endmacro %}
+
+{% macro snowflake__md5_hex(expression) -%}
+md5({{ expression }})
+{%- endmacro %}

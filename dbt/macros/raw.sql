@@ -1,0 +1,35 @@
+{#
+  A raw table as the vault reads it: columns by name and type, record_source, and the three lineage columns.
+  columns: {name: type}. area: batch | prices, the loader's schema. Times are UTC on every engine; the cast drops a zone that is always +00:00.
+#}
+{% macro raw_table(table, columns, area='batch', where=none) -%}
+select
+{%- for name, type in columns.items() %}
+    cast({{ name }} as {{ sql_type(type) }}) as {{ name }},
+{%- endfor %}
+    cast(split_part(package_id, '.', 1) || '.{{ table }}' as varchar) as record_source,
+    cast(row_version as varchar) as row_version,
+    cast(package_id as varchar) as package_id,
+    cast(load_timestamp as timestamp(6)) as load_timestamp
+from {{ source('raw_' ~ area, table) }}
+{%- if where %}
+where {{ where }}
+{%- endif %}
+{%- endmacro %}
+
+{% macro raw_transactions(customer_type) -%}
+{{ raw_table('raw_transactions_' ~ customer_type, {
+    'transaction_id': 'text', 'customer_id': 'text', 'customer_type': 'text', 'company_id': 'text',
+    'asset_type': 'text', 'asset_symbol': 'text', 'transaction_type': 'text', 'quantity': 'number',
+    'price_per_unit': 'number', 'transaction_amount': 'number', 'fee_amount': 'number', 'currency': 'text',
+    'transaction_timestamp': 'time',
+}, where="customer_type = '" ~ customer_type ~ "'") }}
+{%- endmacro %}
+
+{% macro raw_cryptoprices(source_name) -%}
+{{ raw_table('raw_cryptoprices_' ~ source_name, {
+    'symbol': 'text', 'base_currency': 'text', 'quote_currency': 'text', 'price': 'number', 'volume': 'number',
+    'source': 'text', 'observed_at': 'time', 'price_change_24h': 'number', 'price_change_percent_24h': 'number',
+    'high_24h': 'number', 'low_24h': 'number', 'market_cap': 'number',
+}, area='prices') }}
+{%- endmacro %}

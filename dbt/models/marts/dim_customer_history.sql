@@ -1,0 +1,20 @@
+select
+    cast({{ hash_columns({'customer_hk': 'text', 'valid_from': 'time'}) }} as varchar) as customer_history_hk,
+    customer_hk,
+    customer_id,
+    {{ as_type('version', 'integer') }} as version,
+    {{ as_type('valid_from', 'time') }} as valid_from,
+    {{ as_type('valid_to', 'time') }} as valid_to,
+    {{ as_type("valid_to = cast('9999-12-31 00:00:00' as timestamp(6))", 'flag') }} as is_current,
+    first_name,
+    last_name,
+    email,
+    city,
+    country,
+    tier,
+    risk_tolerance,
+    company_id,
+    record_source,
+    load_timestamp,
+    package_id
+from {{ history(ref('sat_customer_profile'), 'customer_hk') }} intervals

@@ -1,0 +1,1 @@
+{{ raw_cryptoprices('yfinance') }}

@@ -1,0 +1,49 @@
+with traded as (
+    select
+        asset_hk,
+        transaction_date,
+        count(*) as transaction_count,
+        sum(cast(transaction_amount as decimal(38,10))) as transaction_amount
+    from {{ ref('fct_transactions') }}
+    group by asset_hk, transaction_date
+),
+
+reported as (
+    select asset_hk, published_date, count(*) as news_count
+    from {{ ref('fct_news_events') }}
+    group by asset_hk, published_date
+)
+
+select
+    bars.indicator_hk as performance_hk,
+    bars.asset_hk,
+    bars.asset_symbol,
+    assets.asset_name,
+    bars.asset_type,
+    assets.asset_category,
+    assets.asset_market_cap,
+    bars.price_date,
+    {{ as_type('row_number() over (partition by bars.asset_hk order by bars.price_date desc) = 1', 'flag') }} as is_latest,
+    bars.source,
+    bars.close_price,
+    bars.daily_return,
+    {{ as_type('bars.close_price / nullif(lag(bars.close_price, 7) over (partition by bars.asset_hk order by bars.price_date), 0) - 1', 'float') }}
+        as return_7_bars,
+    {{ as_type('bars.close_price / nullif(lag(bars.close_price, 30) over (partition by bars.asset_hk order by bars.price_date), 0) - 1', 'float') }}
+        as return_30_bars,
+    bars.cumulative_return,
+    bars.drawdown,
+    bars.volatility_20,
+    bars.sma_20,
+    bars.sma_50,
+    bars.rsi_14,
+    bars.macd,
+    bars.macd_signal,
+    {{ as_type('coalesce(traded.transaction_count, 0)', 'integer') }} as transaction_count,
+    {{ as_type('coalesce(traded.transaction_amount, 0)', 'number') }} as transaction_amount,
+    {{ as_type('coalesce(reported.news_count, 0)', 'integer') }} as news_count
+from {{ ref('fct_asset_indicators') }} bars
+inner join {{ ref('dim_asset') }} assets on bars.asset_hk = assets.asset_hk
+left join traded on bars.asset_hk = traded.asset_hk and bars.price_date = traded.transaction_date
+left join reported on bars.asset_hk = reported.asset_hk and bars.price_date = reported.published_date
+where bars.is_primary

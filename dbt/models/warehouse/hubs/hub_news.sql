@@ -1,0 +1,3 @@
+{{ hub('news_hk', {'url': 'text'}, [
+    {'model': 'raw_news', 'columns': ['url']},
+]) }}

@@ -1,0 +1,22 @@
+-- Quotes of four sources and the closed daily bars; source, price_kind and price_date tell the series apart.
+{% set quote = {
+    'asset_type': "'crypto'", 'price_kind': "'quote'", 'price_date': 'cast(observed_at as date)',
+    'open_price': 'null', 'high_price': 'high_24h', 'low_price': 'low_24h',
+} %}
+{% set bar = {
+    'asset_type': "'crypto'", 'price_kind': "'bar'", 'price_date': 'date',
+    'open_price': 'open', 'high_price': 'high', 'low_price': 'low', 'price': 'close',
+    'price_change_24h': 'null', 'price_change_percent_24h': 'null', 'market_cap': 'null', 'quote_currency': 'null',
+} %}
+
+{{ satellite('asset_hk', keys={'asset_type': 'text', 'symbol': 'key'}, observed='observed_at', payload={
+    'source': 'text', 'price_kind': 'text', 'price_date': 'date', 'quote_currency': 'text', 'open_price': 'number',
+    'high_price': 'number', 'low_price': 'number', 'price': 'number', 'volume': 'number', 'market_cap': 'number',
+    'price_change_24h': 'number', 'price_change_percent_24h': 'number',
+}, sources=[
+    {'model': 'raw_cryptoprices_binance', 'columns': quote},
+    {'model': 'raw_cryptoprices_coingecko', 'columns': quote},
+    {'model': 'raw_cryptoprices_yfinance', 'columns': quote},
+    {'model': 'raw_cryptoprices_freecryptoapi', 'columns': quote},
+    {'model': 'raw_cryptobars', 'columns': bar},
+]) }}
