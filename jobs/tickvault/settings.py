@@ -67,6 +67,15 @@ class Settings(BaseSettings):
     yahoo_base_url: str | None = Field(None, description="Send yfinance's requests to this server instead of Yahoo")
     freecrypto_api: str | None = Field(None, description="Base URL of FreeCryptoAPI; empty switches the source off")
     freecrypto_api_key: SecretStr | None = Field(None, description="Key of FreeCryptoAPI; empty switches it off")
+    freecrypto_path: str = Field("/v1/getData", description="Path of FreeCryptoAPI's prices")
+    freecrypto_key_header: str = Field(
+        "Authorization: Bearer {key}", description="Header that carries the key; {key} stands for it"
+    )
+    freecrypto_fields: str = Field(
+        "rows=symbols,symbol=symbol,price=last,observed_at=date,high_24h=highest,low_24h=lowest,"
+        "price_change_percent_24h=daily_change_percentage",
+        description="Where FreeCryptoAPI's answer holds what, as column=field pairs; rows names the list",
+    )
     news_base_url: str | None = Field(None, description="Base URL of the Karpet news service; empty leaves RSS alone")
     news_rss_urls: str = Field(
         "https://www.coindesk.com/arc/outboundfeeds/rss/,https://cointelegraph.com/rss",

@@ -16,7 +16,7 @@ from tickvault.http import Provider, RefusedRequestError
 from tickvault.package import Cursor
 from tickvault.records import Epoch, RecordBuilder, Row, require_fields
 from tickvault.source import Batch, Source
-from tickvault.sources.symbolwise import dated, failed, first_day, latest, objects, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import dated, failed, first_day, latest, objects, read_each, said, wanted
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 

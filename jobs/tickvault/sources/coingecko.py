@@ -12,7 +12,7 @@ from tickvault.http import Provider
 from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row, require_fields
 from tickvault.source import Batch, Source
-from tickvault.sources.symbolwise import latest, objects, said, wanted
+from tickvault.sources.shared.symbolwise import latest, objects, said, wanted
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 

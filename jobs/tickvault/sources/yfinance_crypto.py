@@ -13,8 +13,8 @@ from tickvault import streams
 from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row
 from tickvault.source import Batch, Source
-from tickvault.sources.symbolwise import dated, failed, first_day, latest, read_each, said, wanted
-from tickvault.sources.yahoo import Bar, History, Yahoo, exact, tomorrow
+from tickvault.sources.shared.symbolwise import dated, failed, first_day, latest, read_each, said, wanted
+from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, tomorrow
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
