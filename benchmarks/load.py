@@ -61,9 +61,7 @@ def rows(count: int) -> Iterator[pa.RecordBatch]:
     for start in range(0, count, BATCH_ROWS):
         n = np.arange(start, min(start + BATCH_ROWS, count))
         micros = 1_700_000_000_000_000 + (n // len(symbols)) * 60_000_000
-        prices = [
-            pc.cast(pa.array(random.integers(1, 10**15, len(n))), pa.decimal128(19, 0)).cast(MONEY) for _ in range(4)
-        ]
+        prices = [_prices(random, len(n)) for _ in range(4)]
         yield pa.RecordBatch.from_arrays(
             [
                 symbols.take(pa.array(n % len(symbols))),
@@ -76,6 +74,13 @@ def rows(count: int) -> Iterator[pa.RecordBatch]:
             ],
             schema=SCHEMA,
         )
+
+
+def _prices(random: np.random.Generator, count: int) -> pa.Array:
+    """Return prices up to 100 000 that use all ten digits after the point."""
+    words = np.zeros((count, 2), dtype=np.int64)  # low and high half of each 128 bits
+    words[:, 0] = random.integers(1, 10**15, count)
+    return pa.Array.from_buffers(MONEY, count, [None, pa.py_buffer(words)])
 
 
 def sink_seconds(settings: Settings, lake: Lake, stream_: Stream, count: int) -> float:

@@ -11,15 +11,15 @@ from tickvault.errors import LoadRejectedError, SchemaMismatchError
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
 from tickvault.package import Package, fingerprint
+from tickvault.postgres.merge import merge
+from tickvault.postgres.session import PostgresSession, RetryableError
+from tickvault.postgres.tables import prepare, stage, table
 from tickvault.settings import Settings
 from tickvault.sink import LoadResult, Sink
-from tickvault.sinks._postgres_session import PostgresSession, RetryableError
-from tickvault.sinks._postgres_tables import prepare, quoted, stage, table
-from tickvault.stream import ROW_VERSION, Stream, WriteMode
+from tickvault.stream import Stream, WriteMode
 
 _ATTEMPTS = 4
 _COUNTS = "rows_read, rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected"
-_BYTES = ' COLLATE "C"'
 _PACKAGE_ID = pa.field("package_id", pa.string(), nullable=False)
 
 
@@ -148,48 +148,7 @@ class PostgresSink(Sink):
         # into one table from waiting for each other's rows; who reads is not held up.
         session.run(f"LOCK TABLE ONLY {table(stream)} IN SHARE ROW EXCLUSIVE MODE")
         faults.at("after_lock")
-        return _merge(session, stream, staged, package.id, read)
-
-
-def _merge(session: PostgresSession, stream: Stream, staged: str, package_id: str, read: int) -> LoadResult:
-    """Merge the staged rows, of each key the one with the highest version (of equals: the last staged)."""
-    own = [quoted(n) for n in stream.schema.names]
-    key = [quoted(n) for n in stream.primary_key]
-    rest = [*(c for c in own if c not in key), ROW_VERSION, "package_id", "load_timestamp"]
-    # Text sorts by bytes: several times faster than by language, and only equality matters.
-    sort = [f"s.{quoted(n)}{_BYTES if stream.schema.field(n).type == pa.string() else ''}" for n in stream.primary_key]
-    winners = f"ORDER BY {', '.join(sort)}, s.{ROW_VERSION} DESC, s.ctid DESC"
-    session.run(f"ANALYZE {quoted(staged)} ({', '.join([*key, ROW_VERSION])})")
-    met = session.rows(
-        f"""SELECT count(*) FILTER (WHERE newer AND same), count(*) FILTER (WHERE newer AND NOT same),
-            count(*) FILTER (WHERE NOT newer)
-        FROM (
-            SELECT DISTINCT ON ({", ".join(sort)}) t.{ROW_VERSION} < s.{ROW_VERSION} AS newer,
-                ({_list("t", own)}) IS NOT DISTINCT FROM ({_list("s", own)}) AS same
-            FROM {quoted(staged)} s JOIN {table(stream)} t ON ({_list("t", key)}) = ({_list("s", key)}) {winners}
-        ) met"""
-    )
-    ((unchanged, updated, superseded),) = met
-    touched = session.run(
-        f"""INSERT INTO {table(stream)} AS t ({", ".join(own)}, {ROW_VERSION}, package_id, load_timestamp)
-        SELECT DISTINCT ON ({", ".join(sort)}) {_list("s", own)}, s.{ROW_VERSION}, $1, now()
-        FROM {quoted(staged)} s {winners}
-        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {", ".join(f"{c} = EXCLUDED.{c}" for c in rest)}
-        WHERE t.{ROW_VERSION} < EXCLUDED.{ROW_VERSION}""",
-        package_id,
-    )
-    return LoadResult(
-        read=read,
-        inserted=touched - updated - unchanged,
-        updated=updated,
-        unchanged=unchanged,
-        superseded=superseded,
-        duplicates=read - touched - superseded,
-    )
-
-
-def _list(alias: str, columns: list[str]) -> str:
-    return ", ".join(f"{alias}.{c}" for c in columns)
+        return merge(session, stream, staged, package.id, read)
 
 
 def _compare(package: Package, read: int) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tickvault import faults
-from tickvault.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.errors import ConfigError, LoadRejectedError, SinkUnavailableError
 from tickvault.lake import Lake
 from tickvault.package import Package
 from tickvault.settings import Settings
@@ -50,9 +50,10 @@ class SnowflakeSink(Sink):
                 return done[1]
             attempt = f"{datetime.now(UTC).strftime(TIME)}_{uuid.uuid4().hex[:12]}"
             staging = self.names.staging(attempt)
-            self._stage(stream, package, attempt, staging)
+            if package.rows:
+                self._stage(stream, package, attempt, staging)
             result = self._load(stream, package, run_id, attempt, staging)
-        except PlatformError:
+        except BaseException:
             # The session may be lost or inside a transaction. Its end rolls back, also without an answer, and the
             # staging table is swept up by a later load.
             self.close()
@@ -80,7 +81,7 @@ class SnowflakeSink(Sink):
 
     def _ledger(self, package_id: str) -> tuple[str, LoadResult] | None:
         """Return who loaded a package and with what result, or None."""
-        counts = ", ".join(f"ROWS_{name.upper()}" for name in tables.COUNTS)
+        counts = ", ".join(tables.COUNTS.values())
         found = self._run(f"SELECT ATTEMPT, {counts} FROM {self.names.loads} WHERE PACKAGE_ID = %s", package_id)
         if not found:
             return None
@@ -95,8 +96,7 @@ class SnowflakeSink(Sink):
             for part in package.parts:
                 self._put(self.lake.fetch(part, Path(scratch)), location)
         faults.at("after_put")
-        if package.parts:
-            self._run(tables.copy(staging, f"{location}/"))
+        self._run(tables.copy(staging, f"{location}/"))
         rows = self._run(f"SELECT COUNT(*) FROM {staging}")[0][0]
         faults.at("after_copy")
         if rows != package.rows:
@@ -151,7 +151,9 @@ class SnowflakeSink(Sink):
 
     def _merge(self, stream: Stream, package: Package, run_id: str, attempt: str, staging: str) -> None:
         target, now = self.names.target(stream), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-        if stream.write_mode is WriteMode.APPEND:
+        if not package.rows:
+            result = LoadResult()
+        elif stream.write_mode is WriteMode.APPEND:
             self._run(tables.append(stream, staging, target), package.id, now, package.id)
             result = LoadResult(read=package.rows, inserted=package.rows)
         else:

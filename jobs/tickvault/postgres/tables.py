@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tickvault.errors import SchemaMismatchError
-from tickvault.sinks._postgres_session import PostgresSession
+from tickvault.postgres.session import PostgresSession
 from tickvault.stream import INSTANT, ROW_VERSION, Stream
 
 _TYPES = {

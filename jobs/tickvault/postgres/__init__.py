@@ -1,0 +1,1 @@
+"""PostgreSQL from the loader's side: the connection, the raw tables, the merge."""
