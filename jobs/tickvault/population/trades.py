@@ -27,7 +27,7 @@ Kind = Literal["personal", "corporate"]
 
 MEMORY = 28
 """Days after which no lot is sold any more."""
-STEP = 75_000
+STEP = 25_000
 """Indexes handled at once; four fifths of them are personal trades."""
 
 _LANES, _CORPORATE = 5, 4
@@ -96,7 +96,7 @@ class Trading:
     traders: Traders
 
     def rows(self, day: date, volumes: Mapping[date, Volume]) -> Iterator[pa.RecordBatch]:
-        """Yield a day's trades in the stream's schema, at most 60,000 at a time.
+        """Yield a day's trades in the stream's schema, at most 20,000 at a time.
 
         Args:
             day: Which day.
