@@ -4,6 +4,7 @@ One PostgreSQL serves all workers of a run (the last one stops it), each worker 
 test module gets databases nobody else uses.
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,20 @@ from pathlib import Path
 import pytest
 
 from tickvault.embedded import postgres
+from tickvault.embedded.local import postgres_environment
 from tickvault.emulator.process import Emulator, start
 from tickvault.lake import Lake
 from tickvault.settings import Settings
 from tickvault.storage import FolderStorage
+
+
+@pytest.fixture(autouse=True)
+def _untouched_log() -> Iterator[None]:
+    """Give the root logger back as it was: a job configures it for its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +53,7 @@ def postgres_database(postgres_uri: str) -> str:
 @pytest.fixture(scope="module")
 def postgres_settings(postgres_database: str) -> dict[str, str]:
     """``Settings`` fields that point at ``postgres_database``."""
-    return _fields(postgres.environment(postgres_database))
+    return _fields(postgres_environment(postgres_database))
 
 
 @pytest.fixture(scope="session")

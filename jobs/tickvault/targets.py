@@ -44,18 +44,10 @@ def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
 
 
 def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
-    from snowflake.connector.errors import OperationalError, ProgrammingError
+    from tickvault.snowflake.connection import Connection
 
-    from tickvault.snowflake.connection import connect
-
-    try:
-        with closing(connect(settings)) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(sql)
-            return _fetch(cursor, limit)
-    except OperationalError as error:
-        raise SinkUnavailableError(f"Snowflake does not answer: {_line(error)}") from error
-    except ProgrammingError as error:
-        raise TerminalError(f"Snowflake refuses the statement: {_line(error)}") from error
+    with closing(Connection(settings)) as connection:
+        return connection.ask(sql, limit)
 
 
 def _trino(settings: Settings, sql: str, limit: int) -> Answer:

@@ -62,6 +62,18 @@ class Connection:
         except (errors.Error, OSError) as error:
             raise self._mapped(error, statement) from error
 
+    def ask(self, statement: str, limit: int) -> tuple[list[str], list[Row]]:
+        """Run one reading statement and return its columns and at most ``limit`` rows; errors as of ``run``."""
+        from snowflake.connector import errors
+
+        try:
+            with self._driver.cursor() as cursor:
+                cursor.execute(statement)
+                rows = [tuple(row) for row in cursor.fetchmany(limit)]
+                return [column.name for column in cursor.description], rows
+        except (errors.Error, OSError) as error:
+            raise self._mapped(error, statement) from error
+
     def close(self) -> None:
         """End the session; an open transaction is rolled back by the server."""
         from snowflake.connector import errors

@@ -1,0 +1,141 @@
+"""Killed at any point on its way into the lake and run again, an extract leaves what an undisturbed one leaves."""
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tickvault.embedded import postgres
+from tickvault.embedded.local import postgres_environment
+from tickvault.extraction import Extraction
+from tickvault.ledger import Ledger
+from tickvault.loading import Loading
+from tickvault.run import Job, run_job
+from tickvault.settings import Settings
+from tickvault.simulator.process import Simulator, start
+from tickvault.slot import Slot
+
+SLOT = Slot.parse("20261116T130000Z")
+CHECKSUM = "SELECT md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM (SELECT {columns} FROM {table}) t"
+COLUMNS = {
+    "raw_cryptobars": "symbol, source, date, open, high, low, close, volume, observed_at, row_version, package_id",
+    "raw_cryptoprices_binance": "symbol, quote_currency, price, volume, observed_at, row_version, package_id",
+}
+TICKER = "/api/v3/ticker/24hr"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An empty lake, an empty database and a market that stands still."""
+
+    settings: Callable[..., Settings]
+
+    def run(self, job: Job, fault_at: str | None = None) -> int:
+        """Run a job as a process of its own and return how it ended."""
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = run_job(job, self.settings(fault_at=fault_at), SLOT)
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def extract(self, fault_at: str | None = None) -> int:
+        return self.run(Extraction("binance"), fault_at)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with Ledger.open(self.settings()) as ledger:
+            return ledger.query(sql)
+
+    def checksums(self) -> list[tuple[Any, ...]]:
+        assert self.run(Loading("postgres")) == 0
+        return [self.query(CHECKSUM.format(columns=columns, table=table))[0] for table, columns in COLUMNS.items()]
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with start(now=SLOT.time) as running:
+        yield running
+
+
+@pytest.fixture
+def platform(simulator: Simulator, postgres_uri: str, tmp_path: Path, make_settings) -> Platform:
+    name = f"crash_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(postgres_uri, name)
+    simulator.clear_faults()
+    simulator.forget_requests()
+    fields = simulator.environment() | postgres_environment(postgres_uri.replace("/postgres?", f"/{name}?"))
+    chosen = {"lake_path": tmp_path, "tickvault_clock": SLOT.time, "crypto_symbols": "BTC,ETH,SOL", "history_days": 30}
+
+    def settings(**more: Any) -> Settings:
+        return make_settings(**{k.lower(): v for k, v in fields.items()} | chosen | more)
+
+    return Platform(settings)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, list[str]]:
+    return {}
+
+
+def test_an_undisturbed_run(platform, undisturbed):
+    assert platform.extract() == 0
+    undisturbed["sums"] = platform.checksums()
+    assert platform.extract() == 0
+    assert platform.checksums() == undisturbed["sums"]
+
+
+@pytest.mark.parametrize("point", ["after_extract", "mid_part", "before_manifest", "between_manifest_and_ledger"])
+def test_killed_and_run_again(platform, simulator, undisturbed, point):
+    assert platform.extract(fault_at=point) == 137
+    before = simulator.requests()["binance"][TICKER]
+    assert platform.extract() == 0
+    after = simulator.requests()["binance"][TICKER]
+    # A manifest that was written is adopted: its slot is sealed and is not fetched again.
+    assert after == before + (point != "between_manifest_and_ledger")
+    assert platform.checksums() == undisturbed["sums"]
+
+
+def test_a_sealed_slot_is_never_fetched_again_and_says_so(platform, simulator):
+    assert platform.extract() == 0
+    simulator.forget_requests()
+    assert platform.extract() == 0
+    assert simulator.requests().get("binance", {}) == {}
+    notes = platform.query("SELECT outcome ->> 'notes' FROM data_platform.runs")[0][0]
+    assert f"package binance.raw_cryptoprices_binance.{SLOT}.r0" in notes
+    assert "--force" in notes
+
+
+def test_a_partial_slot_is_completed_by_a_revision_that_asks_only_for_what_was_missing(platform, simulator):
+    simulator.fault("binance", "missing_symbols", symbols=["ETH"], path=TICKER)
+    assert platform.extract() == 10
+    missing = platform.query("SELECT outcome ->> 'missing' FROM data_platform.runs")[0][0]
+    assert "ETH" in missing
+    simulator.clear_faults()
+    simulator.forget_requests()
+    assert platform.extract() == 0
+    assert simulator.requests()["binance"] == {TICKER: 1}
+    rows = platform.query("SELECT stream, revision, rows FROM data_platform.packages ORDER BY 1, 2")
+    assert rows == [
+        ("raw_cryptobars", 0, 90),
+        ("raw_cryptoprices_binance", 0, 2),
+        ("raw_cryptoprices_binance", 1, 1),
+    ]
+
+
+def test_a_forced_run_reads_again_as_a_further_revision_and_changes_no_row(platform):
+    assert platform.extract() == 0
+    before = platform.query("SELECT count(*) FROM data_platform.packages")[0][0]
+    assert platform.run(Loading("postgres")) == 0
+    assert platform.run(Extraction("binance", force=True)) == 0
+    assert platform.run(Loading("postgres")) == 0
+    assert platform.query("SELECT count(*) FROM data_platform.packages")[0][0] == 2 * before
+    counted = platform.query(
+        "SELECT sum(rows_inserted + rows_updated) FROM data_platform.loads WHERE package_id LIKE '%.r1'"
+    )
+    assert counted[0][0] == 0
