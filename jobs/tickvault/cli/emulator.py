@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from tickvault.emulator.server import IDLE_SECONDS
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Protocol
@@ -81,14 +81,6 @@ def create_database(uri: str, database: str) -> None:
         raise SinkUnavailableError(f"cannot create database {database} on the embedded PostgreSQL: {error}") from error
 
 
-def environment(uri: str) -> dict[str, str]:
-    """Return the variables that point the platform at a URI of ``start``."""
-    from psycopg2.extensions import parse_dsn
-
-    parts = parse_dsn(uri)
-    return {"POSTGRES_HOST": parts["host"], "POSTGRES_DB": parts["dbname"], "POSTGRES_USER": parts["user"]}
-
-
 def _server(data_dir: Path) -> _Server:
     try:
         server: _Server = _wheel().get_server(data_dir, cleanup_mode=None)
@@ -110,6 +102,8 @@ def _wheel() -> ModuleType:
 
 
 def _leave(server: _Server, users: IO[str]) -> None:
+    import psutil  # comes with the wheels
+
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,4 +111,5 @@ def _leave(server: _Server, users: IO[str]) -> None:
     # The wheel stops the server, with pg_ctl, if its list of users holds nobody but this process.
     server.global_process_id_list.put([os.getpid()])
     server.cleanup_mode = "stop"
-    server.cleanup()
+    with suppress(psutil.NoSuchProcess):  # it was killed and went away while being stopped
+        server.cleanup()

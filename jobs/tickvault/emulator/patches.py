@@ -9,6 +9,8 @@ from typing import Any
 
 CONFLICT = 625
 """Snowflake's number for «this statement waited too long for a lock»; here: two open transactions met on a row."""
+_CONSTRAINT = 100072
+_CANCELLED = "57014"
 _RESULTS_KEPT = 100
 
 
@@ -79,8 +81,8 @@ def as_sql_error(error: Exception) -> Exception:
     from snowflake.connector.errors import ProgrammingError
 
     known: tuple[tuple[type[Exception], int, str], ...] = (
-        (duckdb.TransactionException, CONFLICT, "57014"),
-        (duckdb.ConstraintException, 100072, "22000"),
+        (duckdb.TransactionException, CONFLICT, _CANCELLED),
+        (duckdb.ConstraintException, _CONSTRAINT, "22000"),
         (duckdb.ConversionException, 100038, "22018"),
         (duckdb.OutOfRangeException, 100132, "22003"),
         (duckdb.CatalogException, 2003, "42S02"),
@@ -88,6 +90,9 @@ def as_sql_error(error: Exception) -> Exception:
         (duckdb.ParserException, 1003, "42000"),
     )
     number, state = next(((n, s) for kind, n, s in known if isinstance(error, kind)), (603, "XX000"))
+    if number == _CONSTRAINT and "ext_table_catalog" in str(error):
+        # Two sessions made the same table at once and met in fakesnow's own list of columns, not in the user's data.
+        number, state = CONFLICT, _CANCELLED
     return ProgrammingError(msg=f"{type(error).__name__}: {error}", errno=number, sqlstate=state)
 
 

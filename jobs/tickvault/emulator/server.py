@@ -88,10 +88,10 @@ def _stop_with_parent(server: "uvicorn.Server") -> None:
     server.should_exit = True
 
 
-def _open(data_dir: Path) -> "FakeSnow":
+def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
     import duckdb
 
-    deadline = time.monotonic() + _LOCK_WAIT
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             return _attach(data_dir)

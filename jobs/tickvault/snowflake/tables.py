@@ -12,8 +12,16 @@ from tickvault.stream import LINEAGE, ROW_VERSION, Area, Stream
 
 STAGE = "MINIO_RAW_STAGE"
 LEDGER_SCHEMA = "DATA_PLATFORM"
-COUNTS = ("read", "inserted", "updated", "unchanged", "superseded", "duplicates", "rejected")
-"""Fields of ``LoadResult`` in the order of the ledger's ``ROWS_*`` columns."""
+COUNTS = {
+    "read": "ROWS_READ",
+    "inserted": "ROWS_INSERTED",
+    "updated": "ROWS_UPDATED",
+    "unchanged": "ROWS_UNCHANGED",
+    "superseded": "ROWS_SUPERSEDED",
+    "duplicates": "ROWS_DUPLICATE",
+    "rejected": "ROWS_REJECTED",
+}
+"""Fields of ``LoadResult`` and their columns in the ledger, named as in PostgreSQL's."""
 INSTANT_TYPE = "TIMESTAMP_NTZ"
 
 
@@ -70,7 +78,7 @@ def column_type(type_: pa.DataType) -> str:
 
 def foundation(names: Names) -> list[str]:
     """Return the statements that make schemas, stage and ledger; each may be repeated."""
-    counts = ", ".join(f"ROWS_{name.upper()} BIGINT NOT NULL" for name in COUNTS)
+    counts = ", ".join(f"{column} BIGINT NOT NULL" for column in COUNTS.values())
     schemas = [f"CREATE SCHEMA IF NOT EXISTS {names.database}.{s}" for s in (names.batch, names.prices, LEDGER_SCHEMA)]
     texts = ", ".join(f"{c} VARCHAR NOT NULL" for c in ("PACKAGE_ID", "SOURCE", "STREAM", "SLOT", "RUN_ID", "ATTEMPT"))
     return [
