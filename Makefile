@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DAYS ?= 5
 
-.PHONY: help install demo test lint format docs images up e2e down doctor bench clean
+.PHONY: help install demo test test-engines lint format docs images up e2e down doctor bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,10 @@ demo: install ## Run the platform here, simulated (DAYS=5, LIVE=1 for the public
 	@$(BIN)/tickvault demo --days $(DAYS) $(if $(LIVE),--live)
 
 test: install ## Run every test that needs no Docker
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not engine" tests
+
+test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
+	@$(BIN)/pytest -q -m engine --ignore tests/e2e tests
 
 lint: install ## Check style, types, SQL and charts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
