@@ -1,6 +1,7 @@
 """Raw tables in PostgreSQL: made from streams, widened when a stream gains a column, refused when they do not fit."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -107,7 +108,7 @@ def _columns(session: PostgresSession, stream: Stream) -> dict[str, _Column]:
     return {name: _Column(type_, required) for name, type_, required in session.rows(_COLUMNS, table(stream))}
 
 
-def _missing(stream: Stream, found: dict[str, _Column]) -> list[pa.Field]:
+def _missing(stream: Stream, found: dict[str, _Column]) -> "list[pa.Field[Any]]":
     """Return the stream's columns that the table lacks, all of them if there is no table."""
     if not found:
         return list(stream.schema)
@@ -135,7 +136,7 @@ def _check_key(session: PostgresSession, stream: Stream) -> None:
         raise SchemaMismatchError(stream.name, "primary key", str(stream.primary_key), f"{found} in PostgreSQL")
 
 
-def _landed_type(field: pa.Field) -> str:
+def _landed_type(field: "pa.Field[Any]") -> str:
     return _LINEAGE[ROW_VERSION] if field.name == ROW_VERSION else sql_type(field.type)
 
 

@@ -1,0 +1,377 @@
+"""What every sink promises, whatever it writes to: one suite, joined by each target with a few lines below."""
+
+import hashlib
+import multiprocessing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pyarrow as pa
+import pytest
+
+from tickvault import catalog, faults
+from tickvault.embedded import postgres
+from tickvault.embedded.local import postgres_environment
+from tickvault.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.lake import Lake
+from tickvault.package import Package
+from tickvault.settings import Settings
+from tickvault.sink import LoadResult, Sink
+from tickvault.slot import Slot
+from tickvault.source import Batch
+from tickvault.stream import INSTANT, MONEY, Area, Stream, WriteMode, amount, required
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+LARGEST = Decimal("9999999999999999999999999999.9999999999")
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+SCHEMA = pa.schema(
+    [
+        required("symbol", pa.string()),
+        required("date", pa.date32()),
+        pa.field("price", MONEY),
+        pa.field("trades", pa.int64()),
+        pa.field("rank", pa.int32()),
+        pa.field("share", pa.float64()),
+        pa.field("closed", pa.bool_()),
+        pa.field("note", pa.string()),
+        pa.field("seen_at", INSTANT),
+        required("observed_at", INSTANT),
+    ]
+)
+STREAM = Stream(
+    "raw_contract", SCHEMA, ("symbol", "date"), "observed_at", "raw-data/contract", "RAW_CONTRACT", Area.PRICES
+)
+Row = dict[str, Any]
+
+
+class Target(ABC):
+    """An empty target of one test, seen with other eyes than the sink's."""
+
+    name: str
+    crash_points: Sequence[str]
+
+    def __init__(self, settings: Settings, fresh: Callable[[], "Target"]) -> None:
+        self.settings, self.fresh = settings, fresh
+        """``fresh`` makes another empty one."""
+
+    def sink(self, lake: Lake) -> Sink:
+        """Open the sink under test."""
+        return catalog.sink(self.name)(self.settings, lake)
+
+    @abstractmethod
+    def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
+        """Return columns of all rows, in the key's order; times as naive UTC."""
+
+    def rows(self, stream: Stream = STREAM) -> list[Row]:
+        """Return all rows without the time of loading."""
+        names = [*stream.landed_schema.names, "package_id"]
+        return [dict(zip(names, r, strict=True)) for r in self.query(stream, ", ".join(names))]
+
+    def checksum(self, stream: Stream = STREAM) -> str:
+        """Return a checksum of all rows without the time of loading."""
+        return hashlib.sha256(repr(self.rows(stream)).encode()).hexdigest()
+
+
+class PostgresTarget(Target):
+    name = "postgres"
+    crash_points = ("after_stage", "after_lock", "between_merge_and_commit", "after_commit")
+
+    def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
+        order = ", ".join(stream.primary_key) or "1"
+        with closing(psycopg2.connect(self.settings.postgres_dsn(), options="-c timezone=UTC")) as c, c.cursor() as k:
+            k.execute(f"SELECT {columns} FROM public.{stream.name} ORDER BY {order}")
+            return [tuple(_naive(v) for v in row) for row in k.fetchall()]
+
+
+class SnowflakeTarget(Target):
+    name = "snowflake"
+    crash_points = ("after_put", "after_copy", "after_lock", "between_merge_and_commit", "after_commit")
+
+    def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
+        from tickvault.snowflake.connection import Connection
+        from tickvault.snowflake.tables import Names
+
+        order = ", ".join(stream.primary_key) or "1"
+        with closing(Connection(self.settings)) as connection:
+            table = Names.of(self.settings).target(stream)
+            return [tuple(row) for row in connection.run(f"SELECT {columns} FROM {table} ORDER BY {order}")]
+
+
+def _naive(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+@pytest.fixture(params=["postgres", "snowflake"])
+def target(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Target:
+    """An empty target; its engine starts with the first test that asks for it."""
+    if request.param == "postgres":
+        uri = request.getfixturevalue("postgres_uri")
+
+        def postgres_target() -> Target:
+            name = f"sink_{_unique()}"
+            postgres.create_database(uri, name)
+            environment = postgres_environment(uri.replace("/postgres?", f"/{name}?"))
+            return PostgresTarget(make_settings(**{k.lower(): v for k, v in environment.items()}), postgres_target)
+
+        return postgres_target()
+    fields = request.getfixturevalue("snowflake_settings")
+
+    def snowflake_target() -> Target:
+        settings = make_settings(**fields | {"snowflake_database": f"SINK_{_unique()}".upper()})
+        return SnowflakeTarget(settings, snowflake_target)
+
+    return snowflake_target()
+
+
+def _unique() -> str:
+    import uuid
+
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+def sink(target: Target, lake: Lake) -> Iterator[Sink]:
+    with target.sink(lake) as sink:
+        yield sink
+
+
+def row(symbol: str = "BTC", price: str | None = "1.5", at: datetime = NOON, **more: Any) -> Row:
+    return {
+        "symbol": symbol, "date": NOON.date(), "price": None if price is None else Decimal(price), "observed_at": at
+    } | more  # fmt: skip
+
+
+def land(lake: Lake, *rows: Row, slot: datetime = NOON, revision: int = 0, stream: Stream = STREAM) -> Package:
+    batches = [Batch(stream, pa.RecordBatch.from_pylist([r], schema=stream.schema)) for r in rows]
+    return lake.land("contract", stream, batches, Slot.of(slot), "run", revision)
+
+
+def prices(target: Target) -> dict[str, Decimal]:
+    return {r["symbol"]: r["price"] for r in target.rows()}
+
+
+def test_the_same_package_twice_is_loaded_once(sink: Sink, target: Target, lake: Lake) -> None:
+    package = land(lake, row("BTC"), row("ETH"))
+    first = sink.write(STREAM, package, "run-1")
+    assert first == LoadResult(read=2, inserted=2)
+    before = target.rows(), target.query(STREAM, "load_timestamp")
+    assert sink.write(STREAM, package, "run-2") == replace(first, already=True)
+    with target.sink(lake) as another:
+        assert another.write(STREAM, package, "run-3") == replace(first, already=True)
+        assert another.loaded() == {package.id}
+    assert (target.rows(), target.query(STREAM, "load_timestamp")) == before
+
+
+def test_a_newer_row_replaces_an_older_one(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", "1"), row("ETH", "1")), "run")
+    newer = land(lake, row("BTC", "2", NOON + DAY), slot=NOON + DAY)
+    assert sink.write(STREAM, newer, "run") == LoadResult(read=1, updated=1)
+    assert prices(target) == {"BTC": 2, "ETH": 1}
+    btc = target.rows()[0]
+    assert btc["row_version"] == "2026-11-21T12:00:00.000000Z|20261121T120000Z|r0000"
+    assert btc["package_id"] == newer.id
+
+
+def test_an_older_package_arriving_last_changes_nothing(sink: Sink, target: Target, lake: Lake) -> None:
+    older = land(lake, row("BTC", "1"), row("ETH", "1"))
+    sink.write(STREAM, land(lake, row("BTC", "2", NOON + DAY), slot=NOON + DAY), "run")
+    assert sink.write(STREAM, older, "run") == LoadResult(read=2, inserted=1, superseded=1)
+    assert prices(target) == {"BTC": 2, "ETH": 1}
+
+
+def test_equal_content_of_a_newer_package_counts_as_unchanged(sink: Sink, target: Target, lake: Lake) -> None:
+    rows = (row("BTC", None, note="ä"), row("ETH", "1"))
+    sink.write(STREAM, land(lake, *rows), "run")
+    again = land(lake, *rows, revision=1)
+    assert sink.write(STREAM, again, "run") == LoadResult(read=2, unchanged=2)
+    assert {r["package_id"] for r in target.rows()} == {again.id}, "the newer version stays"
+
+
+def test_null_that_becomes_a_value_is_a_change(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", None), row("ETH", "1")), "run")
+    swapped = land(lake, row("BTC", "1"), row("ETH", None), revision=1)
+    assert sink.write(STREAM, swapped, "run") == LoadResult(read=2, updated=2)
+    assert prices(target) == {"BTC": 1, "ETH": None}
+
+
+def test_of_one_key_within_a_package_the_newest_stays(sink: Sink, target: Target, lake: Lake) -> None:
+    package = land(lake, row("BTC", "2", NOON + DAY), row("BTC", "1"), row("BTC", "0", NOON - DAY))
+    assert sink.write(STREAM, package, "run") == LoadResult(read=3, inserted=1, duplicates=2)
+    assert prices(target) == {"BTC": 2}
+
+
+def test_every_row_is_accounted_for(sink: Sink, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("A"), row("B"), row("C")), "run")
+    revision = land(lake, row("A", "9"), row("B"), row("C", at=NOON - DAY), row("D"), row("D"), row("E"), revision=1)
+    result = sink.write(STREAM, revision, "run")
+    assert result == LoadResult(read=6, inserted=2, updated=1, unchanged=1, superseded=1, duplicates=1)
+    assert result.read == result.inserted + result.updated + result.unchanged + result.superseded + (
+        result.rejected + result.duplicates
+    )
+
+
+def test_values_arrive_exactly(sink: Sink, target: Target, lake: Lake) -> None:
+    odd = "Ünïcode 🙂 \\ ' \" % \n\t 中文"
+    full = row(odd, str(LARGEST), trades=2**63 - 1, rank=-(2**31), share=0.1, closed=True, note=odd, seen_at=LAST)
+    low = row(
+        "low",
+        str(LARGEST.copy_negate()),
+        trades=-(2**63),
+        rank=2**31 - 1,
+        share=-1e308,
+        closed=False,
+        note="",
+        seen_at=FIRST,
+    )
+    tiny = row("tiny", "0.0000000001", date=date(9999, 12, 31))
+    nothing = row("nothing", None)
+    sink.write(STREAM, land(lake, full, low, tiny, nothing), "run")
+    found = {r["symbol"]: r for r in target.rows()}
+    for wanted in (full, low, tiny):
+        for name, value in wanted.items():
+            assert found[wanted["symbol"]][name] == _naive(value), name
+    assert str(found[odd]["price"]) == str(LARGEST)
+    nullable = [f.name for f in SCHEMA if f.nullable and f.name != "seen_at"]
+    assert [found["nothing"][name] for name in nullable] == [None] * len(nullable)
+
+
+def test_a_null_instant_stays_null(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", seen_at=None), row("ETH", seen_at=NOON)), "run")
+    assert target.query(STREAM, "CASE WHEN seen_at IS NULL THEN 1 ELSE 0 END") == [(1,), (0,)]
+
+
+def test_a_new_nullable_column_is_added(sink: Sink, target: Target, lake: Lake) -> None:
+    early = land(lake, row("BTC"))
+    late = land(lake, row("OLD"), revision=2)
+    sink.write(STREAM, early, "run")
+    wider = replace(STREAM, schema=SCHEMA.append(amount("market_cap")))
+    package = land(lake, row("ETH", market_cap=Decimal(7)), revision=1, stream=wider)
+    assert sink.write(wider, package, "run") == LoadResult(read=1, inserted=1)
+    # A package that landed before the stream grew still loads; what it does not have is null.
+    assert sink.write(wider, late, "run") == LoadResult(read=1, inserted=1)
+    assert {r["symbol"]: r["market_cap"] for r in target.rows(wider)} == {"BTC": None, "ETH": 7, "OLD": None}
+
+
+def test_another_type_is_refused(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC")), "run")
+    before = target.checksum()
+    schema = SCHEMA.set(SCHEMA.get_field_index("note"), pa.field("note", pa.int64()))
+    changed = replace(STREAM, schema=schema)
+    package = land(lake, row("ETH", note=1), revision=1, stream=changed)
+    with target.sink(lake) as another, pytest.raises(SchemaMismatchError, match="note"):
+        another.write(changed, package, "run")
+    assert target.checksum() == before
+    assert package.id not in sink.loaded()
+
+
+def test_fewer_rows_than_the_manifest_names_are_refused(sink: Sink, target: Target, lake: Lake) -> None:
+    package = land(lake, row("BTC"), row("ETH"))
+    with pytest.raises(LoadRejectedError, match="manifest"):
+        sink.write(STREAM, replace(package, rows=3), "run")
+    assert sink.loaded() == set()
+    assert target.rows() == []
+    assert sink.write(STREAM, package, "run").inserted == 2, "the sink is as good as new"
+
+
+def test_a_damaged_part_is_refused_and_named(sink: Sink, target: Target, lake: Lake, tmp_path: Path) -> None:
+    package = land(lake, row("BTC"), row("ETH"))
+    part = tmp_path / "lake" / package.parts[0].key
+    part.write_bytes(part.read_bytes()[:-1] + b"!")
+    with pytest.raises(LoadRejectedError, match="sha256"):
+        sink.write(STREAM, package, "run")
+    assert sink.loaded() == set()
+    assert target.rows() == []
+
+
+def test_an_empty_package_is_noted(sink: Sink, lake: Lake) -> None:
+    package = land(lake)
+    assert sink.write(STREAM, package, "run") == LoadResult()
+    assert sink.loaded() == {package.id}
+
+
+def test_rows_without_a_key_are_appended_once(sink: Sink, target: Target, lake: Lake) -> None:
+    stream = replace(STREAM, primary_key=(), write_mode=WriteMode.APPEND)
+    package = land(lake, row("BTC"), row("BTC"), stream=stream)
+    assert sink.write(stream, package, "run") == LoadResult(read=2, inserted=2)
+    assert sink.write(stream, package, "run").already
+    assert sink.write(stream, land(lake, row("BTC"), stream=stream, revision=1), "run").inserted == 1
+    assert len(target.rows(stream)) == 3
+
+
+def test_killed_anywhere_and_run_again_is_as_if_undisturbed(target: Target, lake: Lake) -> None:
+    first = land(lake, *(row(f"S{n}", "1") for n in range(5)))
+    second = land(lake, *(row(f"S{n}", "2", NOON + DAY) for n in range(3, 8)), slot=NOON + DAY)
+    with target.sink(lake) as sink:
+        for package in (first, second):
+            sink.write(STREAM, package, "run")
+    undisturbed = target.checksum()
+    for point in target.crash_points:
+        disturbed = target.fresh()
+        with disturbed.sink(lake) as sink:
+            sink.write(STREAM, first, "run")
+            assert _loader(disturbed, lake, [second], point=point).wait() == 137, point
+            result = sink.write(STREAM, second, "run")
+            assert result == LoadResult(read=5, inserted=3, updated=2, already=point == "after_commit"), point
+            assert sink.loaded() == {first.id, second.id}
+        assert disturbed.checksum() == undisturbed, point
+
+
+@pytest.mark.parametrize("loaders", [2, 3])
+def test_loaders_at_once_load_each_package_once(target: Target, lake: Lake, loaders: int) -> None:
+    packages = [
+        land(lake, *(row(f"S{s}", str(n + 1), NOON + n * DAY) for s in range(n, n + 4)), slot=NOON + n * DAY)
+        for n in range(3)
+    ]
+    with target.sink(lake) as sink:
+        sink.loaded()
+    started = [_loader(target, lake, packages[n:] + packages[:n]) for n in range(loaders)]
+    results = [result for loader in started for result in loader.results()]
+    assert len(results) == loaders * 3
+    for package in packages:
+        mine = [r for package_id, r in results if package_id == package.id]
+        assert sorted(r.already for r in mine) == [False] + [True] * (loaders - 1)
+        assert len({replace(r, already=False) for r in mine}) == 1, "who comes second gets the counts of the first"
+    assert prices(target) == {"S0": 1, "S1": 2, "S2": 3, "S3": 3, "S4": 3, "S5": 3}
+
+
+@dataclass(frozen=True)
+class _loader:  # noqa: N801 - reads as an action
+    """A process that loads packages with a sink of its own."""
+
+    target: Target
+    lake: Lake
+    packages: list[Package]
+    point: str | None = None
+
+    def __post_init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        receive, send = context.Pipe(duplex=False)
+        process = context.Process(target=self._load, args=(send,))
+        process.start()
+        send.close()
+        object.__setattr__(self, "process", process)
+        object.__setattr__(self, "pipe", receive)
+
+    def _load(self, send: Any) -> None:
+        faults.arm(self.point)
+        with self.target.sink(self.lake) as sink:
+            send.send([(p.id, sink.write(STREAM, p, f"run-{_unique()}")) for p in self.packages])
+
+    def wait(self) -> int | None:
+        self.process.join(60)
+        return self.process.exitcode
+
+    def results(self) -> list[tuple[str, LoadResult]]:
+        """Wait for the loader's results."""
+        results = self.pipe.recv() if self.pipe.poll(60) else []
+        assert self.wait() == 0
+        return results
