@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tickvault.population.trades import Volume
     from tickvault.population.world import World
 
-_BATCH_ROWS = 64_000
+_BATCH_ROWS = 40_000
 
 
 class FakerMarket(Source):
