@@ -38,5 +38,8 @@ lint: install ## Check style, types, SQL and charts
 format: install ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+doctor: install ## Check this machine and its cluster, with the events of pods that do not start
+	@$(BIN)/tickvault doctor --cluster
+
 clean: ## Remove the environment and what the demo left
 	@rm -rf .venv .uv .tickvault

@@ -1,0 +1,23 @@
+"""``tickvault doctor``: check whether everything can be reached."""
+
+import sys
+
+import click
+
+from tickvault.cli.options import json_option, load_settings, show
+from tickvault.errors import ExitCode
+
+
+@click.command()
+@click.option("--cluster", is_flag=True, help="Check this machine and its kind cluster instead of the settings.")
+@json_option
+def command(cluster: bool, as_json: bool) -> None:
+    """Check lake, ledger, targets and sources as the settings name them; exit 78 when something is missing."""
+    from tickvault.doctor import examine, examine_cluster
+
+    settings = load_settings()
+    findings = list(examine_cluster(settings.tickvault_namespace) if cluster else examine(settings))
+    marks = {True: "ok", False: "FAILED", None: "off"}
+    show([(marks[f.good], f.subject, f.said) for f in findings], ["", "what", "found"], as_json)
+    if any(f.good is False for f in findings):
+        sys.exit(int(ExitCode.CONFIGURATION))
