@@ -14,7 +14,7 @@ from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row
 from tickvault.source import Batch, Source
 from tickvault.sources.shared.symbolwise import dated, failed, first_day, latest, read_each, said, wanted
-from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, tomorrow
+from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
@@ -48,7 +48,7 @@ class YFinanceCrypto(Source):
         if known and known >= self.context.now.date() - timedelta(days=1):
             return dated(builder, asset, ())
         history = self._yahoo.history(asset.yahoo_ticker, start, tomorrow(self.context))
-        closed = [bar for bar in history.bars if bar.closes <= self.context.now] if history else []
+        closed = settled(history, self.context.now)
         if not closed:
             return said(
                 builder.stream, [failed(asset, f"unknown symbol {asset.yahoo_ticker}, or no bar since {start}")]

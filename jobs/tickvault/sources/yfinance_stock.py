@@ -18,7 +18,7 @@ from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row
 from tickvault.source import Batch, Source
 from tickvault.sources.shared.symbolwise import dated, failed, first_day, read_each, said, wanted
-from tickvault.sources.shared.yahoo import Bar, Yahoo, exact, tomorrow
+from tickvault.sources.shared.yahoo import Bar, Yahoo, exact, settled, tomorrow
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
@@ -72,7 +72,7 @@ class YFinanceStock(Source):
 
     def _closed(self, asset: Asset, start: date) -> list[Bar]:
         history = self._yahoo.history(asset.yahoo_ticker, start, tomorrow(self.context))
-        return [bar for bar in history.bars if bar.closes <= self.context.now] if history else []
+        return settled(history, self.context.now)
 
 
 def _rows(asset: Asset, bars: Sequence[Bar], info: dict[str, Any]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from html import unescape
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
-from tickvault.errors import SourceRejectedError
+from tickvault.errors import SourceRejectedError, SourceUnavailableError
 
 _TAGS = {
     "og:title": "title",
@@ -64,6 +64,7 @@ def rss_items(text: str, where: str) -> list[Item]:
         where: Its address, for messages.
 
     Raises:
+        SourceUnavailableError: It is cut off.
         SourceRejectedError: It is no RSS, or declares a document type: entities could blow it up or read files.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
@@ -71,6 +72,8 @@ def rss_items(text: str, where: str) -> list[Item]:
     try:
         root = ET.fromstring(text)  # noqa: S314 - what the standard parser is weak against is refused above
     except ET.ParseError as error:
+        if "<rss" in text and not text.rstrip().endswith("</rss>"):
+            raise SourceUnavailableError(f"{where}: the feed is cut off") from error
         raise SourceRejectedError(f"{where}: not a feed, {error}") from error
     if root.tag != "rss":
         raise SourceRejectedError(f"{where}: not RSS but <{root.tag}>")

@@ -147,6 +147,12 @@ def closing(day: date, meta: dict[str, Any]) -> datetime:
     return datetime.combine(day, period["end"].time(), ZoneInfo(zone)).astimezone(UTC)
 
 
+def settled(history: History | None, now: datetime) -> list[Bar]:
+    """Leave out the open bar; one that lies more than a day ahead is an error to be put aside, not an open bar."""
+    bars = history.bars if history else ()
+    return [bar for bar in bars if bar.closes <= now or bar.closes > now + timedelta(days=1)]
+
+
 def exact(value: Any) -> Any:
     """Turn a number of pandas into the decimal that Yahoo wrote; not-a-number is how pandas says that it is missing."""
     if isinstance(value, float):
@@ -190,6 +196,7 @@ def _session(http: HttpClient, base_url: str | None) -> Any:
 
         def _data(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             where = f"yahoo ({bare(url)})"
+            kwargs["timeout"] = PROVIDER.read_timeout
             try:
                 response = super().request(method, url, *args, **kwargs)
             except OSError as error:

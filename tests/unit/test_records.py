@@ -1,0 +1,184 @@
+"""Every way a provider's value can be wrong, and what is said about it."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickvault.errors import SchemaMismatchError
+from tickvault.records import Epoch, RecordBuilder, require_fields
+from tickvault.stream import INSTANT, Area, Stream, amount, required
+from tickvault.streams import CRYPTO_BINANCE
+
+NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
+GOOD = {
+    "symbol": "BTC",
+    "base_currency": "BTC",
+    "quote_currency": "USDT",
+    "price": "8199.59000000",
+    "volume": Decimal("43952.845785"),
+    "source": "binance",
+    "observed_at": Epoch(1570543246606),
+    "price_change_24h": "-49.42",
+}
+MIXED = Stream(
+    name="raw_mixed",
+    schema=pa.schema(
+        [
+            required("id", pa.int64()),
+            pa.field("small", pa.int32()),
+            pa.field("ratio", pa.float64()),
+            pa.field("flag", pa.bool_()),
+            pa.field("day", pa.date32()),
+            pa.field("at", INSTANT),
+            amount("cost"),
+        ]
+    ),
+    primary_key=("id",),
+    cursor_field=None,
+    lake_path="raw-data/mixed",
+    warehouse_table="RAW_MIXED",
+    area=Area.BATCH,
+)
+
+
+def build(**changes):
+    return RecordBuilder(CRYPTO_BINANCE, NOW).build([GOOD | changes])
+
+
+def test_a_good_record_becomes_a_row_of_the_streams_schema():
+    records = build()
+    assert records.rejects == ()
+    assert records.batch.schema == CRYPTO_BINANCE.schema
+    row = records.batch.to_pylist()[0]
+    assert row["price"] == Decimal("8199.59")
+    assert row["observed_at"] == datetime(2019, 10, 8, 14, 0, 46, 606000, UTC)
+    assert row["market_cap"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "reason"),
+    [
+        ({"price": None}, "price", "price is missing"),
+        ({"symbol": ""}, "symbol", "symbol is missing"),
+        ({"price": "n/a"}, "price", "price is 'n/a', which is not a number"),
+        ({"price": "1_0"}, "price", "not a number"),
+        ({"price": "١٢"}, "price", "not a number"),
+        ({"price": Decimal("NaN")}, "price", "not a finite number"),
+        ({"price": "-Infinity"}, "price", "not a finite number"),
+        ({"price": 1.5}, "price", "a float where an exact number is due"),
+        ({"price": True}, "price", "a bool where"),
+        ({"price": {"usd": 1}}, "price", "a dict where"),
+        ({"price": "-1"}, "price", "price is '-1', less than 0"),
+        ({"price": "1e28"}, "price", "more than 28 digits"),
+        ({"price": "9999999999999999999999999999.99999999999"}, "price", "more than 28 digits"),
+        ({"symbol": "B\0TC"}, "symbol", "NUL"),
+        ({"symbol": "\ud800"}, "symbol", "lone surrogate"),
+        ({"symbol": 7}, "symbol", "an int where text is due".replace("an int", "a int")),
+        ({"observed_at": None}, "observed_at", "observed_at is missing"),
+        ({"observed_at": "yesterday"}, "observed_at", "not a time in ISO 8601"),
+        ({"observed_at": datetime(2026, 1, 1)}, "observed_at", "a time without its zone"),  # noqa: DTZ001
+        ({"observed_at": "2026-01-01T00:00:00"}, "observed_at", "a time without its zone"),
+        ({"observed_at": 1570543246606}, "observed_at", "which is not a time"),
+        ({"observed_at": Epoch("soon")}, "observed_at", "not a number"),
+        ({"observed_at": Epoch(10**30)}, "observed_at", "beyond the calendar"),
+        ({"observed_at": NOW + timedelta(hours=2)}, "observed_at", "lies in the future"),
+    ],
+)
+def test_a_value_that_does_not_fit_puts_its_record_aside(changes, column, reason):
+    records = build(**changes)
+    assert records.batch.num_rows == 0
+    (reject,) = records.rejects
+    assert reject.column == column
+    assert reason in reject.reason
+    assert str(reject.record["quote_currency"]) == "USDT"
+
+
+def test_the_others_of_the_batch_stay():
+    rows = [GOOD | {"symbol": s, "price": p} for s, p in [("A", "1"), ("B", "x"), ("C", "3")]]
+    records = RecordBuilder(CRYPTO_BINANCE, NOW).build(rows)
+    assert records.batch.column("symbol").to_pylist() == ["A", "C"]
+    assert [r.item for r in records.rejects] == ["B"]
+
+
+def test_a_clock_that_is_a_little_ahead_is_believed():
+    assert build(observed_at=NOW + timedelta(minutes=59)).batch.num_rows == 1
+
+
+def test_a_word_for_word_repetition_is_dropped_and_another_value_put_aside():
+    builder = RecordBuilder(CRYPTO_BINANCE, NOW)
+    records = builder.build([GOOD, dict(GOOD)])
+    assert (records.batch.num_rows, records.repeated, records.rejects) == (1, 1, ())
+    later = builder.build([GOOD | {"price": "8199.590"}, GOOD | {"price": "1"}])
+    assert (later.batch.num_rows, later.repeated) == (0, 1)
+    assert "a second record with the key symbol=BTC, observed_at=2019" in later.rejects[0].reason
+
+
+def test_rejects_can_be_written_as_jsonb():
+    reject = build(symbol="B\0\ud800", price=Decimal("NaN")).rejects[0]
+    assert reject.record["symbol"] == "B␀\\ud800"
+    assert reject.record["price"] == "NaN"
+    assert reject.record["observed_at"] == 1570543246606
+
+
+def test_only_digits_beyond_the_tenth_are_rounded_half_to_even():
+    prices = ["0.12345678905", "0.12345678915", "1408e-8", "0.00000000001"]
+    rows = [GOOD | {"symbol": str(n), "price": p} for n, p in enumerate(prices)]
+    batch = RecordBuilder(CRYPTO_BINANCE, NOW).build(rows).batch
+    expected = ["0.1234567890", "0.1234567892", "0.0000140800", "0E-10"]
+    assert [str(p) for p in batch.column("price").to_pylist()] == expected
+
+
+@given(st.decimals(min_value=0, max_value=Decimal(9999999999999999999999999999), places=10))
+def test_ten_digits_pass_unchanged(price):
+    assert build(price=str(price)).batch.to_pylist()[0]["price"] == price
+
+
+@given(st.text())
+def test_any_text_is_a_row_or_a_reject(text):
+    records = build(symbol=text)
+    assert records.batch.num_rows + len(records.rejects) == 1
+
+
+def test_text_is_normalised():
+    row = build(symbol="Cafe\u0301").batch.to_pylist()[0]
+    assert row["symbol"] == "Caf\u00e9"
+
+
+def test_every_other_type_is_read_strictly():
+    zone = timezone(timedelta(hours=7))
+    row = {
+        "id": 2**62,
+        "small": "7",
+        "ratio": 0.1,
+        "flag": True,
+        "day": "2026-11-20",
+        "at": datetime(2026, 11, 20, 20, tzinfo=zone),
+        "cost": 3,
+    }
+    assert RecordBuilder(MIXED, NOW).build([row]).batch.to_pylist() == [
+        row | {"small": 7, "day": date(2026, 11, 20), "at": NOW, "cost": Decimal(3)}
+    ]
+    wrong = {"id": 2**63, "small": 2**31, "ratio": "x", "flag": 1, "day": NOW, "at": NOW.date(), "cost": "-0.01"}
+    for column, value in wrong.items():
+        assert RecordBuilder(MIXED, NOW).build([row | {column: value}]).rejects[0].column == column
+
+
+def test_a_column_the_stream_does_not_have_is_a_mistake_of_ours():
+    with pytest.raises(SchemaMismatchError) as caught:
+        build(prize="1")
+    assert caught.value.column == "prize"
+
+
+def test_a_field_missing_in_every_record_is_a_changed_format():
+    fields = {"price": "lastPrice", "volume": "volume"}
+    require_fields(CRYPTO_BINANCE, [], fields)
+    require_fields(CRYPTO_BINANCE, [{"volume": 1}, {"lastPrice": 1}], fields)
+    with pytest.raises(SchemaMismatchError) as caught:
+        require_fields(CRYPTO_BINANCE, [{"last_price": "1", "volume": "2"}], fields)
+    assert (caught.value.stream, caught.value.column) == ("raw_cryptoprices_binance", "price")
+    assert "lastPrice" in caught.value.expected
+    assert caught.value.found == "last_price, volume"
