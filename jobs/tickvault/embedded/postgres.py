@@ -102,7 +102,7 @@ def _wheel() -> ModuleType:
 
 
 def _leave(server: _Server, users: IO[str]) -> None:
-    import psutil  # comes with the wheels
+    import psutil  # type: ignore[import-untyped]  # comes with the wheels
 
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -91,9 +91,7 @@ class Connection:
         if number in _LOCKED:
             return LockedError(what)
         if number in _MISSING:
-            return MissingObjectError(
-                f"{what}. Run «tickvault snowflake init» or check SNOWFLAKE_DATABASE and the role"
-            )
+            return MissingObjectError(f"{what}. {_SET_UP}, or check SNOWFLAKE_DATABASE")
         if number in _FORBIDDEN:
             return ConfigError(f"{what}. {_SET_UP}, or check SNOWFLAKE_ROLE and SNOWFLAKE_WAREHOUSE")
         refused = isinstance(error, errors.ProgrammingError | errors.DataError | errors.IntegrityError)
