@@ -1,10 +1,10 @@
 """Real engines for tests: an embedded PostgreSQL and the Snowflake emulator.
 
-One PostgreSQL serves all workers of a run (the last one stops it), each worker has an emulator of its own, and every
-test module gets databases nobody else uses.
+Each worker has a PostgreSQL and an emulator of its own, and every test module gets databases nobody else uses.
 """
 
 import logging
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,16 +29,16 @@ def _untouched_log() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A folder all workers of this run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if hasattr(request.config, "workerinput") else own
+def postgres_uri() -> Iterator[str]:
+    """A running PostgreSQL; use ``postgres_database`` unless the server itself is what you test.
 
-
-@pytest.fixture(scope="session")
-def postgres_uri(shared_folder: Path) -> Iterator[str]:
-    """A running PostgreSQL; use ``postgres_database`` unless the server itself is what you test."""
-    with postgres.start(shared_folder / "postgres", "postgres") as uri:
+    Not below pytest's own folder: that is closed to other users anew by every pytest that starts, and as root the
+    server runs as a user of its own.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="tickvault-postgres-", ignore_cleanup_errors=True) as folder,
+        postgres.start(Path(folder) / "data", "postgres") as uri,
+    ):
         yield uri
 
 
