@@ -18,6 +18,9 @@
 {{- fail (printf "tickvault: %s is nowhere: enable %s, or set global.external.%s.%s." (index $check 3) $chart $engine $key) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.trino.enabled .Values.trino.catalogs.kafka.enabled (not .Values.kafka.enabled) (not $external.kafka.bootstrap) -}}
+{{- fail "tickvault: trino.catalogs.kafka.enabled needs a Kafka: enable kafka, or set global.external.kafka.bootstrap." -}}
+{{- end -}}
 {{- if and .Values.snowflakeEmulator.enabled $external.snowflake.account -}}
 {{- fail "tickvault: snowflakeEmulator.enabled and global.external.snowflake.account contradict each other: load the emulator, or the real account." -}}
 {{- end -}}
