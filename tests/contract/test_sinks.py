@@ -255,9 +255,10 @@ def test_a_new_nullable_column_is_added(sink: Sink, target: Target, lake: Lake) 
     sink.write(STREAM, early, "run")
     wider = replace(STREAM, schema=SCHEMA.append(amount("market_cap")))
     package = land(lake, row("ETH", market_cap=Decimal(7)), revision=1, stream=wider)
-    assert sink.write(wider, package, "run") == LoadResult(read=1, inserted=1)
-    # A package that landed before the stream grew still loads; what it does not have is null.
-    assert sink.write(wider, late, "run") == LoadResult(read=1, inserted=1)
+    with target.sink(lake) as released:
+        assert released.write(wider, package, "run") == LoadResult(read=1, inserted=1)
+        # A package that landed before the stream grew still loads; what it does not have is null.
+        assert released.write(wider, late, "run") == LoadResult(read=1, inserted=1)
     assert {r["symbol"]: r["market_cap"] for r in target.rows(wider)} == {"BTC": None, "ETH": 7, "OLD": None}
 
 

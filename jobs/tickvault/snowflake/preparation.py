@@ -57,11 +57,12 @@ class Preparation:
                 self._repeatedly(statement)
 
     def _repeatedly(self, statement: str) -> None:
-        # Two loaders that make the same thing at once conflict in the emulator; Snowflake lets one wait.
+        # Two loaders that make the same thing at once conflict in the emulator, or violate its catalogue's keys;
+        # Snowflake lets one wait.
         for pause in (0.05, 0.2, 0.5, 1.0, 2.0):
             try:
                 self._run(statement)
-            except LockedError:
+            except (LockedError, LoadRejectedError):
                 time.sleep(pause)
             else:
                 return
