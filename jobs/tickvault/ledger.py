@@ -188,11 +188,19 @@ class Ledger:
                 )
         return True
 
-    def cursor_before(self, source: str, stream: Stream, slot: Slot) -> Cursor | None:
-        """Return where to resume: the cursors of all packages up to this slot, the later entry winning."""
+    def cursor(self, source: str, stream: Stream, slot: Slot, *, inclusive: bool = True) -> Cursor | None:
+        """Return where to resume: the cursors of all packages up to this slot, the later entry winning.
+
+        Args:
+            source: The source.
+            stream: One of its streams.
+            slot: The slot that is about to be read.
+            inclusive: Count this slot's own packages too; not when it is to be read again.
+        """
         rows = self._all(
-            """SELECT cursor FROM data_platform.packages
-            WHERE source = %s AND stream = %s AND slot <= %s AND cursor IS NOT NULL ORDER BY slot, revision""",
+            f"""SELECT cursor FROM data_platform.packages
+            WHERE source = %s AND stream = %s AND slot {"<=" if inclusive else "<"} %s AND cursor IS NOT NULL
+            ORDER BY slot, revision""",
             source,
             stream.name,
             slot.time,
