@@ -3,6 +3,9 @@
   hk: the hash column. keys: {column: type}. sources: [{model, columns: [expression per key], where}].
 #}
 {% macro hub(hk, keys, sources) -%}
+{%- set columns = {hk: 'text'} -%}
+{%- do columns.update(keys) -%}
+{{ describe_vault('hub', hk, columns) }}
 with keyed as (
 {%- for source in sources %}
     {%- set expressions = {} %}
@@ -40,7 +43,7 @@ from (
     from keyed
 ) f
 where f.arrival = 1
-{%- if is_incremental() %}
+{%- if is_adding() %}
   and not exists (select 1 from {{ this }} held where held.{{ hk }} = f.{{ hk }})
 {%- endif %}
 {%- endmacro %}

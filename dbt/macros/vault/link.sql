@@ -4,6 +4,9 @@
   sources: [{model, keys: {hash column: [expression per key column]}, where}].
 #}
 {% macro link(hk, hubs, sources) -%}
+{%- set columns = {hk: 'text'} -%}
+{%- for hub_hk in hubs -%}{%- do columns.update({hub_hk: 'text'}) -%}{%- endfor -%}
+{{ describe_vault('link', hk, columns, hubs.keys() | list) }}
 with keyed as (
 {%- for source in sources %}
     {%- set all_keys = {} %}

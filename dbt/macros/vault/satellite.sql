@@ -5,6 +5,9 @@
   sources: [{model, columns: {key or payload column: expression, where it is not the column itself}, where}].
 #}
 {% macro satellite(hk, keys, payload, observed, sources) -%}
+{%- set columns = {hk: 'text', 'observed_at': 'time', 'row_version': 'text', 'hashdiff': 'text'} -%}
+{%- do columns.update(payload) -%}
+{{ describe_vault('satellite', hk, columns, [hk]) }}
 with described as (
 {%- for source in sources %}
     {%- set given = source.columns or {} %}
@@ -54,7 +57,7 @@ select
     r.record_source, r.package_id, r.load_timestamp
 from ranked r
 where r.arrival = 1
-{%- if is_incremental() %}
+{%- if is_adding() %}
   and not exists (
       select 1 from {{ this }} held
       where held.{{ hk }} = r.{{ hk }} and held.observed_at = r.observed_at
