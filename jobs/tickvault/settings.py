@@ -111,6 +111,13 @@ class Settings(BaseSettings):
     tickvault_home: Path = Field(Path(".tickvault"), description="Folder of the embedded engines' data")
     tickvault_runner: Literal["process", "kubernetes"] = Field("process", description="Where flows start their steps")
     tickvault_namespace: str = Field("tickvault", description="Namespace of the jobs, for the kubernetes runner")
+    tickvault_build: Literal["off", "snowflake", "trino", "both"] = Field(
+        "off", description="Targets a flow asks for a dbt build after its loads"
+    )
+    flow_retries: int = Field(3, ge=0, description="Further attempts of a flow's step that failed for the moment")
+    flow_retry_delay_seconds: float = Field(300.0, ge=0, description="Wait before the first of them; doubles each time")
+    flow_retry_delay_max_seconds: float = Field(1800.0, ge=0, description="The longest wait between two attempts")
+    step_timeout_seconds: float = Field(3600.0, gt=0, description="The longest a flow's step may take")
     tickvault_termination_log: Path | None = Field(None, description="Write a run's outcome as JSON to this file")
     tickvault_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
     tickvault_log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")
@@ -167,3 +174,14 @@ class Settings(BaseSettings):
 def export(environment: Mapping[str, str]) -> None:
     """Set variables for this process and those it starts; an empty value counts as not set."""
     os.environ.update(environment)
+
+
+def environment() -> dict[str, str]:
+    """Return this process's variables, for one it starts."""
+    return dict(os.environ)
+
+
+def replace_environment(variables: Mapping[str, str]) -> None:
+    """Give this process, a fork, the variables of the process it stands in for."""
+    os.environ.clear()
+    os.environ.update(variables)

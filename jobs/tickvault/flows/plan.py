@@ -7,6 +7,28 @@ import difflib
 from dataclasses import dataclass
 
 from tickvault.errors import ConfigError
+from tickvault.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of ``tickvault``, run as a process or as a Kubernetes Job.
+
+    Args:
+        name: Unique in its flow and the same in each: the first part of the Kubernetes Job's name.
+        job: Name of the CronJob it is made from.
+        argv: Arguments of ``tickvault``; the slot is given as ``TICKVAULT_SLOT``.
+        retries: Further attempts after one that may pass.
+        retry_delays: Seconds before each of them.
+        after: The step without which this one makes no sense.
+    """
+
+    name: str
+    job: str
+    argv: tuple[str, ...]
+    retries: int = 0
+    retry_delays: tuple[float, ...] = ()
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,10 @@ PLANS = (
 )
 
 
+BUILDS = {"snowflake": "snowflake", "trino": "postgres"}
+"""Each dbt target by the sink it reads from."""
+
+
 def plan(name: str) -> Plan:
     """Return a flow's plan.
 
@@ -54,3 +80,36 @@ def plan(name: str) -> Plan:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
     raise ConfigError(f"there is no flow '{name}'; {hint}")
+
+
+def stages(flow: Plan, settings: Settings, *, force: bool = False) -> tuple[tuple[Step, ...], ...]:
+    """Return a flow's steps: those of one stage run side by side, and every stage waits for the one before.
+
+    Args:
+        flow: The plan.
+        settings: Tell which targets there are, which of them are built, and how often to try again.
+        force: Read sources again although the slot is complete.
+    """
+    delays = tuple(
+        min(settings.flow_retry_delay_seconds * 2**n, settings.flow_retry_delay_max_seconds)
+        for n in range(settings.flow_retries)
+    )
+
+    def step(job: str, argv: tuple[str, ...], after: str | None = None, *, shared: bool = True) -> Step:
+        # Loads and builds of different flows are different Jobs: one must not take the other's result for its own.
+        name = f"{job}-{flow.name}" if shared else job
+        return Step(name, job, argv, len(delays), delays, after)
+
+    extracts = [
+        step(f"extract-{s.replace('_', '-')}", ("extract", s, *(["--force"] if force else [])), shared=False)
+        for s in flow.sources
+    ]
+    sinks = [s for s in flow.sinks if s != "snowflake" or settings.snowflake_account]
+    loads = [step(f"load-{s}", ("load", s, "--flow", flow.name)) for s in sinks]
+    wanted = ("snowflake", "trino") if settings.tickvault_build == "both" else (settings.tickvault_build,)
+    builds = [
+        step(f"dbt-{engine}", ("dbt", "build", "--target", f"dev-{engine}"), f"load-{sink}-{flow.name}")
+        for engine, sink in BUILDS.items()
+        if engine in wanted and sink in sinks
+    ]
+    return tuple(tuple(stage) for stage in (extracts, loads, builds) if stage)

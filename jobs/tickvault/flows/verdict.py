@@ -1,0 +1,68 @@
+"""What a flow's steps amount to: never green unless everything is complete."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tickvault.errors import ExitCode
+from tickvault.runners.runner import Outcome
+
+SKIPPED = -1
+"""Exit code of a step that was not tried, because the step before it failed."""
+
+_WORST = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step and how it ended; ``attempts`` counts from 1."""
+
+    name: str
+    outcome: Outcome
+    attempts: int = 1
+
+    @property
+    def status(self) -> str:
+        """complete, off, partial, failed or skipped."""
+        code = self.outcome.exit_code
+        if code == SKIPPED:
+            return "skipped"
+        if code == ExitCode.COMPLETE:
+            return "off" if self.outcome.report.get("off") else "complete"
+        return "partial" if code == ExitCode.PARTIAL else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A flow's end.
+
+    Args:
+        name: Complete, Partial or Failed: the name of its Prefect state.
+        message: Which steps and why, or what was done.
+        exit_code: The worst of its steps.
+    """
+
+    name: str
+    message: str
+    exit_code: int
+
+
+def judge(results: list[StepResult]) -> Verdict:
+    """Judge a flow by its steps; a source that is off, or does not offer a coin, is no failure."""
+    bad = [r for r in results if r.status not in ("complete", "off")]
+    if not bad:
+        off = [r.name for r in results if r.status == "off"]
+        rows = sum(r.outcome.rows for r in results if r.name.startswith("load-"))
+        note = f" ({', '.join(off)}: off)" if off else ""
+        return Verdict("Complete", f"{len(results)} steps complete, {rows:,} rows loaded{note}", 0)
+    why = "; ".join(f"{r.name} {r.status}: {r.outcome.sentence}" for r in bad)
+    whole = all(r.status in ("failed", "skipped") for r in results)
+    return Verdict("Failed" if whole else "Partial", why, worst(r.outcome.exit_code for r in bad))
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the exit code of several: a wrong setting outranks refused data, that a passing failure, that a gap.
+
+    A process that a signal or a bug ended counts as a passing failure: it says nothing of the data.
+    """
+    known = [ExitCode(c) if c in set(ExitCode) else ExitCode.TRANSIENT for c in codes if c != SKIPPED]
+    return int(max(known, key=_WORST.index, default=ExitCode.COMPLETE))
