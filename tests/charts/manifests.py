@@ -51,9 +51,20 @@ PRODUCTION: dict[str, Any] = {
     "pgadmin": {"enabled": True, "existingSecret": "pgadmin", "postgresSecret": "database", "ingress": INGRESS},
     "networkPolicy": {"uiNamespaces": ["ingress-nginx"]},
 }
+MANAGED: dict[str, Any] = {
+    "global": {
+        "jobsSecret": "jobs-secrets",
+        "external": {key: EXTERNAL_ONLY["global"]["external"][key] for key in ("postgres", "s3")},
+    },
+    "minio": {"enabled": False},
+    "timescaledb": {"enabled": False},
+    "trino": {"postgresSecret": "database", "s3Secret": "lake"},
+    "prefect": {"existingSecret": "prefect", "database": {"existingSecret": "database"}},
+}
 RELEASES: dict[str, tuple[Path, tuple[Path, ...], dict[str, Any]]] = {
     **{name: (UMBRELLA, (UMBRELLA / f"profiles/{name}.yaml",), {}) for name in PROFILES},
     "external": (UMBRELLA, (), EXTERNAL_ONLY),
+    "managed": (UMBRELLA, (), MANAGED),
     "production": (UMBRELLA, (), PRODUCTION),
     **{name: (CHARTS / name, (), {"global": {"generateSecrets": True}}) for name in STANDALONE},
 }

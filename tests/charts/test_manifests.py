@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -96,6 +97,13 @@ def test_kube_score_finds_nothing_critical(name: str, kube_score: str) -> None:
     done = subprocess.run([*command, "-o", "ci", "-"], input=manifests, capture_output=True, text=True, check=False)
     critical = [line for line in done.stdout.splitlines() if line.startswith("[CRITICAL]")]
     assert (critical, done.stderr, done.returncode) == ([], "", 0)
+
+
+@pytest.mark.parametrize("file", sorted((CHARTS.parent / "k8s").glob("*.yaml")), ids=lambda file: file.name)
+def test_what_no_chart_owns_is_valid(file: Path) -> None:
+    for item in yaml.safe_load_all(file.read_text()):
+        kubernetes_validate.validate(item, "1.34", strict=True)
+        assert "tickvault" in {item["metadata"]["name"], item["metadata"].get("namespace")}
 
 
 def test_every_engine_has_a_test_hook() -> None:
