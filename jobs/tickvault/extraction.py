@@ -68,7 +68,7 @@ class Extraction:
             return
         if missing and not self.force:
             context = replace(context, symbols=missing)
-        since = session.ledger.cursor(self.source, stream, session.slot, inclusive=not self.force)
+        since = session.ledger.resume_from(self.source, stream, session.slot, inclusive=not self.force)
         batches = _watched(kind(context).read(stream, since), stream)
         package = lake.land(self.source, stream, batches, session.slot, session.run.run_id, revision=len(sealed))
         faults.at("between_manifest_and_ledger")

@@ -188,7 +188,7 @@ class Ledger:
                 )
         return True
 
-    def cursor(self, source: str, stream: Stream, slot: Slot, *, inclusive: bool = True) -> Cursor | None:
+    def resume_from(self, source: str, stream: Stream, slot: Slot, *, inclusive: bool = True) -> Cursor | None:
         """Return where to resume: the cursors of all packages up to this slot, the later entry winning.
 
         Args:
