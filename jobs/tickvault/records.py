@@ -41,6 +41,8 @@ class RecordBuilder:
         self.stream = stream
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
+        self._cursor = stream.schema.get_field_index(stream.cursor_field) if stream.cursor_field else None
+        self._key = tuple(stream.schema.get_field_index(name) for name in stream.primary_key)
         self._seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
     def build(self, rows: Iterable[Row]) -> Records:
@@ -80,23 +82,21 @@ class RecordBuilder:
         if not row.keys() <= self._parsers.keys():
             extra = min(row.keys() - self._parsers.keys())
             raise SchemaMismatchError(self.stream.name, extra, "no such column", type(row[extra]).__name__)
-        cursor = self.stream.cursor_field
-        if cursor is not None:
-            time = values[self.stream.schema.get_field_index(cursor)]
-            if time is not None and time > self._latest:
-                raise _UnfitError(cursor, f"{cursor} is {time.isoformat()}, which lies in the future")
+        time = values[self._cursor] if self._cursor is not None else None
+        if time is not None and time > self._latest:
+            name = self.stream.cursor_field or ""
+            raise _UnfitError(name, f"{name} is {time.isoformat()}, which lies in the future")
         return tuple(values)
 
     def _is_new(self, values: tuple[Any, ...]) -> bool:
-        names = self.stream.primary_key
-        if not names:
+        if not self._key:
             return True
-        key = tuple(values[self.stream.schema.get_field_index(n)] for n in names)
+        key = tuple([values[n] for n in self._key])
         known = self._seen.setdefault(key, values)
         if known is values:
             return True
         if known != values:
-            said = ", ".join(f"{n}={v}" for n, v in zip(names, key, strict=True))
+            said = ", ".join(f"{n}={v}" for n, v in zip(self.stream.primary_key, key, strict=True))
             raise _UnfitError("", f"a second record with the key {said} and other values")
         return False
 

@@ -20,6 +20,7 @@ Parser = Callable[[Any], Any]
 _CONTEXT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
+_EXACT = (int, Decimal)
 
 
 class Epoch(NamedTuple):
@@ -65,7 +66,7 @@ def _number(value: Any) -> Decimal:
     if isinstance(value, str):
         if not value.isascii() or "_" in value:
             raise ValueError(f"is {_shown(value)}, which is not a number")
-    elif isinstance(value, float) or not isinstance(value, int | Decimal) or isinstance(value, bool):
+    elif not isinstance(value, _EXACT) or isinstance(value, bool):
         raise ValueError(f"is {_shown(value)}, a {type(value).__name__} where an exact number is due")  # noqa: TRY004
     try:
         number = Decimal(value)
@@ -81,11 +82,11 @@ def _decimal(precision: int, scale: int) -> Parser:
     digits = precision - scale
 
     def parse(value: Any) -> Decimal:
-        number = _number(value)
-        if number and number.adjusted() >= digits:
-            raise ValueError(f"is {_shown(value)}, more than {digits} digits before the point")
-        exact = number.quantize(step, context=_CONTEXT)
-        if exact.adjusted() >= digits:  # rounding may carry into one digit more
+        try:
+            exact = _number(value).quantize(step, context=_CONTEXT)
+        except InvalidOperation:  # more digits than even the context has
+            exact = None
+        if exact is None or exact.adjusted() >= digits:
             raise ValueError(f"is {_shown(value)}, more than {digits} digits before the point")
         return exact
 

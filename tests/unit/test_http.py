@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         if callable(body):
             body = body()
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+        for name, value in ({"Content-Length": str(len(body)), "Connection": "close"} | headers).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
