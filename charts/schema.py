@@ -27,9 +27,7 @@ _AMOUNTS = _closed(cpu=_QUANTITY, memory=_QUANTITY, **{"ephemeral-storage": _QUA
 KNOWN: dict[str, Schema] = {
     "resources": _closed(requests=_AMOUNTS, limits=_AMOUNTS),
     "jobResources": _closed(requests=_AMOUNTS, limits=_AMOUNTS),
-    "ingress": _closed(
-        enabled={"type": "boolean"}, className=_TEXT, host=_TEXT, tlsSecret=_TEXT, annotations=_TEXTS
-    ),
+    "ingress": _closed(enabled={"type": "boolean"}, className=_TEXT, host=_TEXT, tlsSecret=_TEXT, annotations=_TEXTS),
     "pod": _closed(
         labels=_TEXTS,
         annotations=_TEXTS,
@@ -67,8 +65,14 @@ def schema(chart: Path) -> Schema:
 
 
 def _subcharts(chart: Path) -> list[str]:
-    return [value.path[0] for value in read(chart) if isinstance(value.default, dict) and "enabled" in value.default
-            and len(value.path) == 1 and value.path[0] != "networkPolicy"]
+    return [
+        value.path[0]
+        for value in read(chart)
+        if isinstance(value.default, dict)
+        and "enabled" in value.default
+        and len(value.path) == 1
+        and value.path[0] != "networkPolicy"
+    ]
 
 
 def _object(values: list[Value], prefix: tuple[str, ...], default: dict[str, Any]) -> Schema:
@@ -87,8 +91,10 @@ def _value(value: Value, values: list[Value]) -> Schema:
     if value.hint == "map of":
         return {"type": "object", "additionalProperties": {"type": value.argument}}
     if value.hint == "map":
-        entries = [_infer(value.path[-1], entry) for entry in value.default.values()]
-        return {"type": "object", "additionalProperties": _merged(entries)}
+        entry = _merged([_infer(value.path[-1], entry) for entry in value.default.values()])
+        if value.argument:  # an entry is like the value of this name, and may have more
+            entry["properties"] |= _object(values, (value.argument,), {})["properties"]
+        return {"type": "object", "additionalProperties": entry}
     if any(other.path[:-1] == value.path for other in values):
         return _object(values, value.path, value.default)
     return _infer(value.path[-1], value.default)
@@ -104,7 +110,9 @@ def _merged(entries: list[Schema]) -> Schema:
 
 
 def _infer(name: str, default: Any) -> Schema:
-    if name in KNOWN and not (name == "settings" and isinstance(default, dict) and any(isinstance(v, dict) for v in default.values())):
+    if name in KNOWN and not (
+        name == "settings" and isinstance(default, dict) and any(isinstance(v, dict) for v in default.values())
+    ):
         return KNOWN[name]
     match default:
         case bool():

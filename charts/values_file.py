@@ -17,7 +17,7 @@ class Value:
     """One commented value: its path, its default, its meaning, and the hint at the end of the comment.
 
     ``[one of: a, b]`` names what is allowed; ``[map]`` says that users choose the keys and that every entry looks
-    like those given; ``[map of: string]`` the same for plain entries.
+    like those given, or ``[map: name]`` like that value beside it; ``[map of: string]`` the same for plain entries.
     """
 
     path: tuple[str, ...]

@@ -108,11 +108,11 @@ def pod_template(item: Object) -> Object | None:
             return item
         case "Deployment" | "StatefulSet" | "DaemonSet" | "Job":
             template: Object = item["spec"]["template"]
-            return template
         case "CronJob":
             template = item["spec"]["jobTemplate"]["spec"]["template"]
-            return template
-    return None
+        case _:
+            return None
+    return template
 
 
 def pods(name: str) -> list[tuple[str, Object]]:

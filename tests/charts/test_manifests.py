@@ -60,7 +60,6 @@ def test_pods_state_resources_and_have_no_token(name: str) -> None:
             assert {"memory", "ephemeral-storage"} <= set(resources["limits"]), label
 
 
-
 @EACH_RELEASE
 def test_servers_have_probes(name: str) -> None:
     for label, template in pods(name):

@@ -156,7 +156,9 @@ def test_only_jobs_leave_the_cluster(name: str) -> None:
 def test_engines_reach_the_external_ones_on_their_port_alone() -> None:
     policies, parties = _policies("managed"), _parties("managed")
     outside = End(address=PUBLIC)
-    reached = {(n, p) for (n, end), p in itertools.product(parties.items(), PORTS) if _allowed(policies, end, outside, p)}
+    reached = {
+        (n, p) for (n, end), p in itertools.product(parties.items(), PORTS) if _allowed(policies, end, outside, p)
+    }
     jobs = {(n, p) for n, p in reached if DATA["parties"][n]["name"] == "jobs"}
     assert reached - jobs == {("trino", 5433), ("trino", 443), ("prefect", 5433)}
 

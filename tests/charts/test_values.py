@@ -27,11 +27,15 @@ def test_schemas_are_closed(file: Path) -> None:
     for path, item in _objects(json.loads(file.read_text())):
         handed_on = "closed by the schema of that chart" in item.get("$comment", "")
         kubernetes = "the API server checks it" in item.get("$comment", "")
-        assert handed_on or kubernetes or item.get("additionalProperties") is False or item["additionalProperties"], path
+        assert handed_on or kubernetes or item.get("additionalProperties") is False or item["additionalProperties"], (
+            path
+        )
 
 
 def test_readmes_and_schemas_are_up_to_date() -> None:
-    done = subprocess.run([sys.executable, CHARTS / "readme.py", "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, CHARTS / "readme.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

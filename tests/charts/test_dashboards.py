@@ -1,0 +1,103 @@
+"""Dashboards as files: each panel asks a data source that is provisioned, and its query runs on the real engine."""
+
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import psycopg2
+import pytest
+import yaml
+from manifests import CHARTS, release
+
+from tickvault.migrations import migrate
+
+FILES = sorted((CHARTS / "grafana/dashboards").glob("*.json"))
+PANELS = [
+    pytest.param(panel, target, id=f"{file.stem}: {panel['title']} {target['refId']}")
+    for file in FILES
+    for panel in json.loads(file.read_text())["panels"]
+    for target in panel["targets"]
+]
+SQL = [param for param in PANELS if "rawSql" in param.values[1]]
+PROMQL = [param for param in PANELS if "expr" in param.values[1]]
+
+
+@pytest.fixture(scope="module")
+def ledger(postgres_database: str) -> Any:
+    """A connection to an empty database with the ledger's schema."""
+    connection = psycopg2.connect(postgres_database)
+    migrate(connection)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> str:
+    """A Prometheus that runs with the chart's rules: PROMETHEUS_URL, which must then answer, or kind's if it is there."""
+    url = os.environ.get("PROMETHEUS_URL", "http://localhost:9090")
+    try:
+        urllib.request.urlopen(f"{url}/-/ready", timeout=5).close()
+    except (urllib.error.URLError, TimeoutError) as error:
+        if "PROMETHEUS_URL" in os.environ:
+            pytest.fail(f"no Prometheus at {url}: {error}")
+        pytest.skip(f"no Prometheus at {url}: {error}")
+    return url
+
+
+def _ask(url: str, path: str, **parameters: str) -> Any:
+    with urllib.request.urlopen(f"{url}{path}?{urllib.parse.urlencode(parameters)}", timeout=20) as answer:
+        return json.load(answer)["data"]
+
+
+@pytest.mark.usefixtures("helm")
+def test_panels_use_provisioned_data_sources() -> None:
+    provisioning = next(i for i in release("full") if i["metadata"]["name"] == "tickvault-grafana-provisioning")
+    sources = yaml.safe_load(provisioning["data"]["datasources.yaml"])["datasources"]
+    known = {(source["type"], source["uid"]) for source in sources}
+    used = {(t["datasource"]["type"], t["datasource"]["uid"]) for param in PANELS for t in [param.values[1]]}
+    assert used == known
+    assert all("$" in source["secureJsonData"]["password"] for source in sources if "secureJsonData" in source)
+
+
+def test_dashboards_are_told_apart() -> None:
+    boards = [json.loads(file.read_text()) for file in FILES]
+    assert {board["uid"] for board in boards} == {"platform-health", "pipeline-runs", "freshness", "engine-health"}
+    for board in boards:
+        ids = [panel["id"] for panel in board["panels"]]
+        assert len(ids) == len(set(ids))
+        assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board["panels"])
+
+
+@pytest.mark.parametrize(("panel", "target"), SQL)
+def test_sql_runs_on_the_ledger(panel: dict[str, Any], target: dict[str, Any], ledger: Any) -> None:
+    text = target["rawSql"]
+    while "$__timeFilter(" in text:
+        before, _, after = text.partition("$__timeFilter(")
+        column, _, rest = after.partition(")")
+        text = f"{before}{column} BETWEEN now() - interval '1 day' AND now(){rest}"
+    with ledger, ledger.cursor() as cursor:
+        cursor.execute(text)
+        columns = [column.name for column in cursor.description]
+    if target["format"] == "time_series":
+        assert columns[:2] == ["time", "metric"]
+    assert panel["title"]
+
+
+@pytest.mark.engine("prometheus")
+@pytest.mark.parametrize(("panel", "target"), PROMQL)
+def test_promql_runs_on_prometheus(panel: dict[str, Any], target: dict[str, Any], prometheus: str) -> None:
+    _ask(prometheus, "/api/v1/query", query=target["expr"])  # a syntax error is HTTP 400
+    if panel["title"].startswith(("Engines", "Scrapes", "PostgreSQL", "Lake", "Trino", "Prefect")):
+        assert _ask(prometheus, "/api/v1/query", query=target["expr"])["result"], "the engines run, but nothing comes"
+
+
+@pytest.mark.engine("prometheus")
+def test_prometheus_runs_the_chart_s_rules(prometheus: str) -> None:
+    loaded = {rule["name"]: rule["health"] for g in _ask(prometheus, "/api/v1/rules")["groups"] for rule in g["rules"]}
+    for file in ("recording.yaml", "alerts.yaml"):
+        for group in yaml.safe_load((CHARTS / "prometheus/files" / file).read_text())["groups"]:
+            for rule in group["rules"]:
+                assert loaded[rule.get("record") or rule["alert"]] == "ok"
