@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -255,7 +256,7 @@ def with_version(stream: Stream, records: pa.RecordBatch, version: str) -> pa.Re
     return pa.RecordBatch.from_arrays([*records.columns, versions], schema=stream.landed_schema)
 
 
-def _instant_text(time: pa.Array) -> pa.Array:
+def _instant_text(time: Any) -> Any:
     """Write UTC instants as ISO 8601 with six digits; casting is 18 times as fast as ``strftime``."""
     plain = time.cast(pa.timestamp("us")).cast(pa.string())
     return pc.binary_join_element_wise(pc.replace_substring(plain, " ", "T", max_replacements=1), "Z", "")
