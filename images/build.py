@@ -60,7 +60,7 @@ def _local_tags() -> set[str]:
 def _values(made: dict[str, Recipe]) -> str:
     """Give the chart values that name the tags; JSON is YAML too."""
     values = {
-        "jobs": {"image": {"tags": {name: recipe.tag for name, recipe in made.items()}}},
+        "jobs": {"imageTags": {name: recipe.tag for name, recipe in made.items()}},
         "snowflakeEmulator": {"image": {"tag": made["emulator"].tag}},
         "marketSimulator": {"image": {"tag": made["simulator"].tag}},
     }

@@ -51,13 +51,3 @@ valueFrom:
 generated
 {{- end -}}
 {{- end }}
-
-{{/* Where every job's environment comes from: the settings, the jobs' Secret, and what was given beside it (the later wins). */}}
-{{- define "common.jobsEnvFrom" -}}
-{{- $global := .Values.global | default dict -}}
-- configMapRef: {name: {{ .Release.Name }}-settings}
-- secretRef: {name: {{ include "common.secretName" (dict "root" . "existing" $global.jobsSecret "chart" "jobs") }}}
-{{- range $global.extraJobsSecrets }}
-- secretRef: {name: {{ . }}}
-{{- end }}
-{{- end }}
