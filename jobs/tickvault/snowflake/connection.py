@@ -135,6 +135,7 @@ def _parameters(settings: Settings) -> dict[str, Any]:
         "login_timeout": min(_LOGIN_TIMEOUT, settings.snowflake_network_timeout),
         "autocommit": True,
         "application": "tickvault",
+        "platform_detection_timeout_seconds": 0.01,  # asks every cloud's metadata server, for statistics only
         # At connect, not by ALTER SESSION: the emulator lacks that. Times are stored as UTC without a zone.
         "session_parameters": {"QUERY_TAG": "tickvault", "LOCK_TIMEOUT": _LOCK_TIMEOUT, "TIMEZONE": "UTC"},
         **(emulator if settings.snowflake_host else {}),
