@@ -26,6 +26,10 @@ AWKWARD = (
     " padded ", "\u00a0nbsp\u00a0", "", "line\nbreak", "%s {{ x }}",
 )  # fmt: skip
 
+EXTREMES = (
+    None, Decimal(0), Decimal("0.0000000001"), Decimal("9999999999999999999999999999.9999999999"), Decimal("1e27"),
+)  # fmt: skip
+
 Row = dict[str, Any]
 Tables = dict[str, pa.Table]
 
@@ -160,7 +164,7 @@ def _company(rng: Any, i: int) -> Row:
     return {
         "company_id": f"CORP-{i:05d}", "company_name": AWKWARD[i % len(AWKWARD)] or "x", "industry": "Finance",
         "country": COUNTRIES[int(rng.integers(5))], "employee_count": int(rng.integers(1, 10**6)),
-        "annual_revenue": scaled(int(rng.integers(1, 10**15)), 2), "tier": TIERS[int(rng.integers(4))],
+        "annual_revenue": EXTREMES[i] if i < len(EXTREMES) else scaled(int(rng.integers(1, 10**15)), 2), "tier": TIERS[int(rng.integers(4))],
         "risk_tolerance": RISKS[int(rng.integers(3))],
     }  # fmt: skip
 

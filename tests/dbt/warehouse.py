@@ -1,11 +1,13 @@
 """The two warehouses the dbt project builds in, as the tests need them: load raw tables, build, query."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +29,7 @@ class Warehouse(Protocol):
     def environment(self) -> dict[str, str]: ...
     def load(self, tables: Mapping[str, pa.Table]) -> None: ...
     def query(self, sql: str) -> list[Row]: ...
-    def columns(self, relation: str) -> list[str]: ...
+    def columns(self, relation: str) -> dict[str, str]: ...
 
 
 @contextlib.contextmanager
@@ -138,8 +140,8 @@ class Snowflake:
     def query(self, sql: str) -> list[Row]:
         return self.connection().cursor().execute(sql).fetchall()
 
-    def columns(self, relation: str) -> list[str]:
-        return [c[0].lower() for c in self.connection().cursor().execute(f"SELECT * FROM {relation} LIMIT 0").description]
+    def columns(self, relation: str) -> dict[str, str]:
+        return _columns(self, relation.upper(), f"{self.database}.information_schema")
 
 
 def _naive(rows: pa.Table) -> pa.Table:
@@ -155,6 +157,8 @@ class Trino:
     port: int
     postgres: str
     target: str = "dev-trino"
+    built: Any = field(default=None, repr=False)
+    """The raw tables of the last build that passed."""
     _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
@@ -189,10 +193,43 @@ class Trino:
         cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()]
 
-    def columns(self, relation: str) -> list[str]:
-        schema, table = relation.split(".")
-        found = self.query(
-            f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{schema}' "
-            f"AND table_name = '{table}' ORDER BY ordinal_position"
-        )
-        return [row[0] for row in found]
+    def columns(self, relation: str) -> dict[str, str]:
+        return _columns(self, relation, "lake.information_schema")
+
+    def reset(self) -> None:
+        """Drop everything that dbt built."""
+        for schema, table, kind in self.query("SELECT table_schema, table_name, table_type FROM lake.information_schema"
+                                              ".tables WHERE table_schema <> 'information_schema'"):  # fmt: skip
+            self.query(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} lake.{schema}.{table}")
+
+
+def _columns(warehouse: Warehouse, relation: str, catalogue: str) -> dict[str, str]:
+    schema, table = relation.split(".")
+    found = warehouse.query(
+        f"SELECT column_name, data_type FROM {catalogue}.columns WHERE table_schema = '{schema}' "
+        f"AND table_name = '{table}' ORDER BY ordinal_position"
+    )
+    return {name.lower(): type_.lower() for name, type_ in found}
+
+
+def read(warehouse: Warehouse, relation: str, without: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+    """Return a relation's rows. Times come as text and are parsed: a driver would give null times as 1970."""
+    types = {name: type_ for name, type_ in warehouse.columns(relation).items() if name not in without}
+    if not types:
+        raise AssertionError(f"{relation} is not there")
+    times = {name for name, type_ in types.items() if type_.startswith("timestamp")}
+    select = ", ".join(f"cast({name} as varchar) as {name}" if name in times else name for name in types)
+
+    def value(name: str, given: Any) -> Any:
+        return datetime.fromisoformat(given) if name in times and given is not None else given
+
+    return [
+        {name: value(name, given) for name, given in zip(types, row, strict=True)}
+        for row in warehouse.query(f"SELECT {select} FROM {relation}")
+    ]
+
+
+def manifest(dbt: Dbt) -> dict[str, dict[str, Any]]:
+    """Return the models of the project as dbt parsed them last."""
+    nodes = json.loads((dbt.target_path / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+    return {key: node for key, node in nodes.items() if node["resource_type"] == "model"}

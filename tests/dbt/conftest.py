@@ -1,0 +1,64 @@
+"""Both warehouses with the same raw rows, built once per run; Trino's only where docker and its images are."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import lakehouse
+import pytest
+import raw_data
+from warehouse import Dbt, Snowflake, Trino
+
+from tickvault.emulator.process import Emulator
+
+
+@pytest.fixture(scope="session")
+def raw() -> raw_data.Tables:
+    """A small history of everything, awkward values included."""
+    return raw_data.generate(7, transactions=1500, days=60, customers=120, companies=20, symbols=8)
+
+
+@pytest.fixture(scope="session")
+def snowflake_dbt(emulator: Emulator, raw: raw_data.Tables, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """The project, built and tested in the emulator."""
+    warehouse = Snowflake(emulator.environment(), "DBT_PROJECT")
+    warehouse.load(raw)
+    dbt = Dbt(warehouse, tmp_path_factory.mktemp("dbt-snowflake"))
+    dbt.run("build")
+    return dbt
+
+
+@pytest.fixture(scope="session")
+def running_lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lakehouse.Lakehouse]:
+    """Trino, PostgreSQL and MinIO in containers."""
+    missing = lakehouse.missing()
+    if missing and os.environ.get("REQUIRE_ENGINES") == "1":
+        pytest.fail(f"REQUIRE_ENGINES=1, but {missing}")
+    if missing:
+        pytest.skip(missing)
+    with lakehouse.start(tmp_path_factory.mktemp("lakehouse")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def trino(running_lakehouse: lakehouse.Lakehouse) -> Trino:
+    """Trino, with nothing loaded."""
+    return Trino("127.0.0.1", running_lakehouse.trino_port, running_lakehouse.postgres_uri())
+
+
+@pytest.fixture
+def trino_dbt(trino: Trino, raw: raw_data.Tables, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """The project, built and tested through Trino from the same raw rows."""
+    dbt = Dbt(trino, _parsed(tmp_path_factory))
+    if trino.built is not raw:
+        trino.reset()
+        trino.load(raw)
+        dbt.run("build")
+        trino.built = raw
+    return dbt
+
+
+def _parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.getbasetemp() / "dbt-trino"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -1,0 +1,63 @@
+"""Building the project in the emulator: what is there afterwards, and what a bad row does."""
+
+import pyarrow as pa
+import pytest
+import raw_data
+from warehouse import Dbt, Snowflake, manifest, read
+
+from tickvault.emulator.process import Emulator
+
+
+def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:
+    vault = [n["name"] for n in manifest(snowflake_dbt).values() if n["config"]["meta"].get("vault")]
+    assert len(vault) == 17
+
+    def counts() -> dict[str, int]:
+        query = snowflake_dbt.warehouse.query
+        return {name: query(f"SELECT count(*) FROM vault.{name}")[0][0] for name in vault}
+
+    before = counts()
+    assert all(before.values()), before
+    snowflake_dbt.run("run", "--select", "warehouse")
+    assert counts() == before
+
+
+def test_trades_carry_what_was_known_when_they_were_made(snowflake_dbt: Dbt, raw: raw_data.Tables) -> None:
+    states: dict[str, list[tuple[object, str]]] = {}
+    for name, key in (("raw_customers", "customer_id"), ("raw_corporates", "company_id")):
+        for row in raw[name].to_pylist():
+            states.setdefault(row[key], []).append((row["updated_at"].replace(tzinfo=None), row["tier"]))
+    trades = read(snowflake_dbt.warehouse, "build_semantic.semantic_transactions")
+    assert len(trades) == 1500
+    for trade in trades:
+        known = sorted(states[trade["party_id"]])
+        before = [tier for at, tier in known if at <= trade["transaction_timestamp"]]
+        assert trade["customer_tier"] == (before[-1] if before else known[0][1])
+        assert trade["dq_status"] == "passed"
+
+
+@pytest.fixture
+def small(emulator: Emulator, tmp_path, snowflake_dbt: Dbt) -> Dbt:
+    """A database of its own with a handful of trades; reuses the parsed project."""
+    warehouse = Snowflake(emulator.environment(), f"DBT_{tmp_path.name.upper().replace('-', '_')}"[:40])
+    return Dbt(warehouse, tmp_path)
+
+
+def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
+    tables = raw_data.generate(3, transactions=40, days=3, customers=5, companies=2, symbols=2)
+    trades = tables["raw_transactions_personal"].to_pylist()
+    trades[0]["transaction_type"] = "gift"
+    trades[1]["asset_symbol"] = "NOSUCH"
+    tables["raw_transactions_personal"] = pa.Table.from_pylist(
+        trades, schema=tables["raw_transactions_personal"].schema
+    )
+    small.warehouse.load(tables)
+    result = small.run("build", "--select", "+fct_transactions", "--exclude", "test_type:unit", check=False)
+    failed = [r.node for r in result.result if str(r.status) == "fail"]
+    assert [n.name for n in failed] == ["accepted_values_fct_transactions_transaction_type__buy__sell"]
+    quarantined = small.warehouse.query(f"SELECT value_field, n_records FROM quarantine.{failed[0].alias}")
+    assert quarantined == [("gift", 1)]
+    suspect = small.warehouse.query(
+        "SELECT transaction_id, dq_reasons FROM build_marts.fct_transactions WHERE dq_status = 'suspect'"
+    )
+    assert suspect == [(trades[1]["transaction_id"], "unknown_asset")]

@@ -1,0 +1,188 @@
+"""Histories made from seeds: however and whenever rows arrive, the vault and the marts say the same."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import raw_data
+from warehouse import Dbt, Snowflake, Trino, Warehouse, read
+
+from tickvault import streams
+from tickvault.emulator.process import Emulator
+from tickvault.stream import ROW_VERSION, Stream
+
+START = datetime(2026, 10, 1, 13, tzinfo=UTC)
+LINEAGE = frozenset({"record_source", "package_id", "load_timestamp"})
+KEYS_ONLY = ("hub_customer", "hub_company", "hub_transaction", "link_customer_transaction", "link_customer_company")
+STATES = ("sat_customer_profile", "sat_company_details", "sat_transaction_personal")
+MARTS = ("build_marts.dim_customer_history", "build_marts.dim_customer", "build_marts.fct_transactions")
+BUILD = (
+    "build", "--exclude-resource-type", "test", "unit_test", "--vars", "{lookback_hours: 240}",
+    "--select", "+fct_transactions", "dim_customer", "link_customer_transaction", "link_customer_company",
+)  # fmt: skip
+SEEDS = range(1, 21)
+STEPS = 3
+
+
+@dataclass
+class Arrival:
+    """One package with the rows it brings, in the order packages were made."""
+
+    stream: Stream
+    rows: list[dict[str, Any]]
+
+
+def make_history(seed: int) -> list[Arrival]:
+    """Return packages of evolving customers and their trades: ties, repeats, late rows and corrections included."""
+    rng = random.Random(seed)
+    arrivals = []
+    mine = f"S{seed:02d}-"
+    for day in range(5):
+        slot = START + timedelta(days=day)
+        # Some observations are a day or two old, several share a moment, some repeat the state before.
+        people = [
+            _customer(rng, mine, rng.randrange(6), slot - timedelta(days=rng.randrange(3)))
+            for _ in range(rng.randrange(1, 6))
+        ]
+        trades = [_trade(rng, mine, n, slot) for n in rng.sample(range(40), rng.randrange(1, 8))]
+        for stream, rows in ((streams.CUSTOMERS, people), (streams.TRANSACTIONS_PERSONAL, trades)):
+            unique = {tuple(row[k] for k in stream.primary_key): row for row in rows}
+            arrivals.append(Arrival(stream, raw_data.landed(stream, list(unique.values()), "faker_market", slot)))
+    companies = [_company(rng, mine, n) for n in range(3)]
+    arrivals.append(Arrival(streams.CORPORATES, raw_data.landed(streams.CORPORATES, companies, "faker_market", START)))
+    return arrivals
+
+
+def _customer(rng: random.Random, mine: str, number: int, at: datetime) -> dict[str, Any]:
+    return {
+        "customer_id": f"{mine}C{number}", "first_name": rng.choice(raw_data.AWKWARD) or "x", "last_name": "L", "country": "VN",
+        "tier": rng.choice(raw_data.TIERS[:2]), "risk_tolerance": "low", "company_id": rng.choice([None, f"{mine}F0", f"{mine}F1"]),
+        "created_at": START, "updated_at": at,
+    }  # fmt: skip
+
+
+def _company(rng: random.Random, mine: str, number: int) -> dict[str, Any]:
+    return {
+        "company_id": f"{mine}F{number}", "company_name": rng.choice(raw_data.AWKWARD) or "x", "country": "DE", "tier": "gold",
+        "risk_tolerance": "high", "created_at": START, "updated_at": START,
+    }  # fmt: skip
+
+
+def _trade(rng: random.Random, mine: str, number: int, slot: datetime) -> dict[str, Any]:
+    quantity = raw_data.scaled(rng.randrange(1, 10**6), 6)
+    return {
+        "transaction_id": f"{mine}T{number}", "customer_id": f"{mine}C{number % 6}", "customer_type": "personal", "company_id": None,
+        "asset_type": "crypto", "asset_symbol": "BTC", "transaction_type": "buy", "quantity": quantity,
+        "price_per_unit": raw_data.scaled(100, 0), "transaction_amount": quantity * 100,
+        "fee_amount": raw_data.scaled(1, 2), "currency": "USD", "transaction_timestamp": slot - timedelta(minutes=number),
+    }  # fmt: skip
+
+
+def merged(arrivals: Iterable[Arrival]) -> raw_data.Tables:
+    """Return the raw tables after these packages, by the loader's rule: the higher row_version stays."""
+    kept: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {stream.name: {} for stream in streams.ALL}
+    for arrival in arrivals:
+        for row in arrival.rows:
+            rows, key = kept[arrival.stream.name], tuple(row[k] for k in arrival.stream.primary_key)
+            if key not in rows or row[ROW_VERSION] > rows[key][ROW_VERSION]:
+                rows[key] = row
+    return {stream.name: raw_data.table(stream, kept[stream.name].values()) for stream in streams.ALL}
+
+
+def _last_words(warehouse: Warehouse, satellite: str) -> set[tuple[Any, ...]]:
+    """Return a satellite's rows, of each observed moment the one with the highest version, lineage included."""
+    last: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in read(warehouse, f"vault.{satellite}"):
+        key = (next(iter(row.values())), row["observed_at"])
+        if key not in last or row["row_version"] > last[key]["row_version"]:
+            last[key] = row
+    return {tuple(row.values()) for row in last.values()}
+
+
+def snapshot(warehouse: Warehouse) -> dict[str, set[tuple[Any, ...]]]:
+    """Return everything that must not depend on when and in which order rows came.
+
+    Which load was the first to bring a key is history and does depend on it, so hubs and links go by their keys; a
+    version that the raw table no longer holds is in a satellite only if it was seen, so satellites go by the last word.
+    """
+    found = {name: _last_words(warehouse, name) for name in STATES}
+    for name in KEYS_ONLY:
+        found[name] = {tuple(row.values()) for row in read(warehouse, f"vault.{name}", without=LINEAGE)}
+    for name in MARTS:
+        without = LINEAGE if name.endswith("dim_customer") else frozenset()
+        found[name] = {tuple(row.values()) for row in read(warehouse, name, without=without)}
+    return found
+
+
+def intervals_are_sound(warehouse: Warehouse) -> None:
+    """Check SCD 2: per customer the intervals meet end to start and only the last is open."""
+    by_customer: dict[str, list[dict[str, Any]]] = {}
+    for row in read(warehouse, "build_marts.dim_customer_history"):
+        by_customer.setdefault(row["customer_hk"], []).append(row)
+    assert by_customer
+    for states in by_customer.values():
+        states.sort(key=lambda row: row["valid_from"])
+        assert [row["version"] for row in states] == list(range(1, len(states) + 1))
+        for row, following in zip(states, states[1:], strict=False):
+            assert row["valid_from"] < row["valid_to"] == following["valid_from"]
+            assert not row["is_current"]
+        assert states[-1]["is_current"]
+        assert states[-1]["valid_to"] == datetime(9999, 12, 31)
+
+
+def check(make: Callable[[str], Dbt]) -> None:
+    """Build all histories at once, twice, and step by step with every second one shuffled: the same each time.
+
+    The histories share no key, so that one build holds all of them.
+    """
+    print(f"seeds {list(SEEDS)}")
+    histories = {seed: make_history(seed) for seed in SEEDS}
+    at_once = make("once")
+    at_once.warehouse.load(merged(arrival for history in histories.values() for arrival in history))
+    at_once.run(*BUILD)
+    expected = snapshot(at_once.warehouse)
+    intervals_are_sound(at_once.warehouse)
+    at_once.run(*BUILD)
+    _same(snapshot(at_once.warehouse), expected, "run twice differs from once")
+
+    stepwise = make("stepwise")
+    for step in range(1, STEPS + 1):
+        stepwise.warehouse.load(merged(_arrived(histories, step)))
+        stepwise.run(*BUILD)
+    _same(snapshot(stepwise.warehouse), expected, "built step by step differs from built at once")
+    intervals_are_sound(stepwise.warehouse)
+
+
+def _arrived(histories: dict[int, list[Arrival]], step: int) -> Iterable[Arrival]:
+    for seed, history in histories.items():
+        rng, arrivals = random.Random(seed + 1000), list(history)
+        if seed % 2:
+            rng.shuffle(arrivals)
+        cuts = [*sorted(rng.sample(range(1, len(arrivals)), STEPS - 1)), len(arrivals)]
+        yield from arrivals[: cuts[step - 1]]
+
+
+def _same(found: dict[str, set[tuple[Any, ...]]], expected: dict[str, set[tuple[Any, ...]]], what: str) -> None:
+    for name, rows in expected.items():
+        odd = sorted(map(str, found[name] ^ rows))
+        assert not odd, f"{what}: {name}, {len(odd)} rows, for instance {odd[:4]}"
+
+
+def test_histories_in_the_emulator(emulator: Emulator, snowflake_dbt: Dbt) -> None:
+    check(lambda name: Dbt(Snowflake(emulator.environment(), f"HISTORY_{name}"), snowflake_dbt.target_path))
+
+
+@pytest.mark.engine("trino")
+def test_histories_in_trino(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> None:
+    trino.built = None
+    folder = tmp_path_factory.getbasetemp() / "dbt-trino"
+
+    def make(name: str) -> Dbt:
+        trino.reset()
+        trino.load(merged([]))
+        return Dbt(trino, folder)
+
+    check(make)
