@@ -6,6 +6,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DAYS ?= 5
+PROFILE ?= minimal
+CLUSTER := tickvault
+KUBECTL := kubectl --context kind-$(CLUSTER)
+CHART = charts/tickvault --namespace tickvault --values charts/tickvault/profiles/$(PROFILE).yaml --values .images/values.yaml
+# Helm says of every linked chart that it is linked.
+QUIET := 2> >(grep -v 'walk.go' >&2)
 
 .PHONY: help install demo test test-engines lint format docs images up e2e down doctor bench clean
 
@@ -40,6 +46,26 @@ format: install ## Format the code
 
 doctor: install ## Check this machine and its cluster, with the events of pods that do not start
 	@$(BIN)/tickvault doctor --cluster
+
+images: ## Build the images whose content changed, and load them into the cluster if there is one
+	@$(PYTHON) images/build.py
+	@if kind get clusters 2>/dev/null | grep -qx $(CLUSTER); then $(PYTHON) images/load.py $(CLUSTER) < .images/references; fi
+
+up: ## Create a kind cluster and install the platform in it (PROFILE=minimal or local)
+	@echo "1/4 images"; $(PYTHON) images/build.py
+	@echo "2/4 cluster $(CLUSTER)"; kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --config kind-config.yaml --wait 2m
+	@$(KUBECTL) apply -f k8s/
+	@echo "3/4 images into the cluster"; helm template tickvault $(CHART) --kube-version 1.34 $(QUIET) \
+	  | sed -nE 's/^ *(- )?image: *"?([^"]+)"?$$/\2/p' | sort -u | $(PYTHON) images/load.py $(CLUSTER)
+	@echo "4/4 release tickvault, profile $(PROFILE): until every pod is ready"
+	@helm upgrade --install tickvault $(CHART) --kube-context kind-$(CLUSTER) --wait --wait-for-jobs --timeout 10m $(QUIET)
+
+e2e: install ## Test the platform in the cluster that `make up` made
+	@REQUIRE_ENGINES=1 $(BIN)/pytest -q -s tests/e2e
+
+down: ## Remove the cluster and everything in it
+	@kind delete cluster --name $(CLUSTER)
+	@rm -rf .images
 
 clean: ## Remove the environment and what the demo left
 	@rm -rf .venv .uv .tickvault

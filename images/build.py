@@ -11,7 +11,7 @@ from collections import defaultdict
 from recipes import REPOSITORY, ROOT, Recipe, recipes
 
 PYTHON = "python:3.13-slim"
-VALUES = ROOT / ".images/values.yaml"
+OUTPUT = ROOT / ".images"
 INGEST_LIMIT_MB = 300
 
 
@@ -25,8 +25,10 @@ def main() -> int:
     for recipe, tags in wanted.items():
         if not present.issuperset(tags):
             _build(recipe, tags)
-    VALUES.parent.mkdir(exist_ok=True)
-    VALUES.write_text(_values(made), encoding="utf-8")
+    OUTPUT.mkdir(exist_ok=True)
+    (OUTPUT / "values.yaml").write_text(_values(made), encoding="utf-8")
+    references = sorted(tag for tags in wanted.values() for tag in tags)
+    (OUTPUT / "references").write_text("\n".join(references) + "\n", encoding="utf-8")
     return _report(made)
 
 
