@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from manifests import CHARTS, EXTERNAL_ONLY, PROFILES, STANDALONE, UMBRELLA, refusal, release
+from manifests import CHARTS, EXTERNAL_ONLY, MANAGED, PROFILES, STANDALONE, UMBRELLA, refusal, release
 
 SCHEMAS = sorted(CHARTS.glob("*/values.schema.json"))
 
@@ -59,13 +59,13 @@ def test_subcharts_are_links_to_their_folders() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({}, "global.jobsSecret"),
+        ({**MANAGED, "global": {**MANAGED["global"], "jobsSecret": ""}}, "global.jobsSecret"),
         ({"global": {"generateSecrets": True}, "minio": {"enabled": False}}, "the lake is nowhere"),
         (
             {"global": {"generateSecrets": True, "external": {"postgres": {"host": "db"}}}},
             "timescaledb.enabled and global.external.postgres.host contradict each other",
         ),
-        ({"global": {"jobsSecret": "s"}, "snowflakeEmulator": {"enabled": True}}, "throw-away clusters only"),
+        ({**MANAGED, "snowflakeEmulator": {"enabled": True}}, "throw-away clusters only"),
         (
             {
                 "global": {"generateSecrets": True, "external": {"snowflake": {"account": "a"}}},
@@ -77,7 +77,7 @@ def test_subcharts_are_links_to_their_folders() -> None:
             {"global": {"generateSecrets": True, "external": {"s3": {"endpoint": "x"}}}, "minio": {"enabled": False}},
             "cannot be generated",
         ),
-        ({"global": {"jobsSecret": "s"}}, "set existingSecret to the name of a Secret with the keys"),
+        ({"global": {"jobsSecret": "s"}}, "to the name of a Secret with the keys"),
         (
             {"global": {"generateSecrets": True}, "trino": {"ingress": {"enabled": True, "host": "t"}}},
             "trino: ingress.enabled would open Trino to everybody",
