@@ -36,7 +36,7 @@ def ledger(postgres_database: str) -> Any:
 
 @pytest.fixture(scope="session")
 def prometheus() -> str:
-    """A Prometheus that runs with the chart's rules: PROMETHEUS_URL, which must then answer, or kind's if it is there."""
+    """A Prometheus with the chart's rules: PROMETHEUS_URL, which must then answer, or that of kind if it is there."""
     url = os.environ.get("PROMETHEUS_URL", "http://localhost:9090")
     try:
         urllib.request.urlopen(f"{url}/-/ready", timeout=5).close()
