@@ -196,9 +196,9 @@ class _PackageWriter:
         records = with_version(self.stream, batch.records, self.version)
         if records.num_rows:
             if self._writer is None:
-                self._writer = pq.ParquetWriter(
-                    self._path, self.stream.landed_schema, compression="zstd", use_dictionary=_repeating(self.stream)
-                )
+                repeating: Any = _repeating(self.stream)  # the stubs know no list here
+                schema = self.stream.landed_schema
+                self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", use_dictionary=repeating)
             self._writer.write_batch(records, row_group_size=_GROUP_ROWS)
             self._rows += records.num_rows
             faults.at("mid_part")

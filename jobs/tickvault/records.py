@@ -35,10 +35,12 @@ class RecordBuilder:
     Args:
         stream: What the rows are; its schema decides types, required columns and least values.
         now: The current time; a cursor field more than an hour later is not believed.
+        origin: Appended to every row's ``source``, such as ``-simulated``.
     """
 
-    def __init__(self, stream: Stream, now: datetime) -> None:
+    def __init__(self, stream: Stream, now: datetime, origin: str = "") -> None:
         self.stream = stream
+        self._origin = origin
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
         self._cursor = stream.schema.get_field_index(stream.cursor_field) if stream.cursor_field else None
@@ -59,7 +61,7 @@ class RecordBuilder:
         repeated = 0
         for row in rows:
             try:
-                values = self._values(row)
+                values = self._values(self._labelled(row))
                 is_new = self._is_new(values)
             except _UnfitError as unfit:
                 rejects.append(self._reject(row, unfit))
@@ -71,6 +73,9 @@ class RecordBuilder:
         columns = list(zip(*good, strict=True)) if good else [()] * len(self.stream.schema)
         arrays = [pa.array(column, f.type) for column, f in zip(columns, self.stream.schema, strict=True)]
         return Records(pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema), tuple(rejects), repeated)
+
+    def _labelled(self, row: Row) -> Row:
+        return {**row, "source": f"{row['source']}{self._origin}"} if self._origin and row.get("source") else row
 
     def _values(self, row: Row) -> tuple[Any, ...]:
         values = []

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tickvault.http import HttpClient
 from tickvault.package import Cursor, Outcome, Reject
+from tickvault.records import RecordBuilder
 from tickvault.settings import Settings
 from tickvault.slot import Slot
 from tickvault.stream import Stream
@@ -48,6 +49,10 @@ class Context:
     def now(self) -> datetime:
         """The current time, UTC; simulated where ``TICKVAULT_CLOCK`` is set."""
         return self.settings.tickvault_clock or datetime.now(UTC)
+
+    def builder(self, stream: Stream) -> RecordBuilder:
+        """Return what turns a provider's records into rows of a stream."""
+        return RecordBuilder(stream, self.now, self.settings.source_origin)
 
     @property
     def history_days(self) -> int:

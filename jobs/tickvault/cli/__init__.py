@@ -20,6 +20,7 @@ COMMANDS = {
     "simulate": "Serve a simulated market.",
     "emulator": "Serve a Snowflake emulator.",
     "demo": "Run the whole platform here, simulated.",
+    "local": "Run a command against the demo's engines.",
     "doctor": "Check whether everything can be reached.",
     "settings": "Show every setting, its value and meaning.",
 }

@@ -36,7 +36,7 @@ class Replay:
         for package_id, source, stream_name, time, records in session.ledger.query(_OPEN, self.pattern, self.pattern):
             stream, slot = catalog.stream(source, stream_name), Slot.of(time)
             now = session.settings.tickvault_clock or max(slot.time, session.slot.time)
-            built = RecordBuilder(stream, now).build(records)
+            built = RecordBuilder(stream, now, session.settings.source_origin).build(records)
             fits = built.batch.num_rows
             click.echo(f"{package_id}: {fits} of {len(records)} record(s) fit now")
             session.report.add(rows_read=len(records), rows_rejected=len(built.rejects))

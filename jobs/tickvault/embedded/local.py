@@ -20,13 +20,13 @@ class Local:
 
 
 @contextmanager
-def start(home: Path, *, live: bool = False, seed: int | None = None) -> Iterator[Local]:
+def start(home: Path, *, live: bool = False, port: int = 0) -> Iterator[Local]:
     """Start the engines on their data below ``home`` and stop them at the end.
 
     Args:
         home: Folder of everything they keep.
         live: Leave the simulator out: sources use the public APIs.
-        seed: Seed of the simulated market.
+        port: Port of the simulator; 0 chooses a free one. Addresses of news articles hold it.
 
     Raises:
         SinkUnavailableError: An engine does not start.
@@ -49,7 +49,7 @@ def start(home: Path, *, live: bool = False, seed: int | None = None) -> Iterato
         environment |= stack.enter_context(emulator.start(home / "snowflake")).environment()
         environment |= postgres_environment(stack.enter_context(postgres.start(home / "postgres")))
         if not live:
-            simulator = stack.enter_context(simulation.start(seed=seed) if seed else simulation.start())
+            simulator = stack.enter_context(simulation.start(port=port))
             environment |= simulator.environment()
         yield Local(environment, simulator)
 

@@ -78,8 +78,9 @@ def environment(url: str) -> dict[str, str]:
         "NEWS_BASE_URL": "news",
         "NEWS_RSS_URLS": "news/rss?id={id}",
     }
-    # The simulator takes any key, but without one the source counts as switched off.
-    return {name: f"{url}/{path}" for name, path in paths.items()} | {"FREECRYPTO_API_KEY": "simulated"}
+    # It takes any key, but without one that source counts as switched off; its rows must not pass for the market's.
+    more = {"FREECRYPTO_API_KEY": "simulated", "SOURCE_ORIGIN": "-simulated"}
+    return {name: f"{url}/{path}" for name, path in paths.items()} | more
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -51,7 +51,7 @@ class Binance(Source):
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "binance_pair")
         yield said(stream, chosen.outcomes)
-        builder = RecordBuilder(stream, self.context.now)
+        builder = self.context.builder(stream)
         if stream == streams.CRYPTO_BINANCE:
             for n in range(0, len(chosen.assets), _SYMBOLS_PER_REQUEST):
                 yield self._tickers(builder, chosen.assets[n : n + _SYMBOLS_PER_REQUEST], since)

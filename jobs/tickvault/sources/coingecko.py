@@ -10,7 +10,7 @@ from typing import Any
 from tickvault import streams
 from tickvault.http import Provider
 from tickvault.package import Cursor
-from tickvault.records import RecordBuilder, Row, require_fields
+from tickvault.records import Row, require_fields
 from tickvault.source import Batch, Source
 from tickvault.sources.shared.symbolwise import latest, objects, said, wanted
 from tickvault.stream import Stream
@@ -40,7 +40,7 @@ class CoinGecko(Source):
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "coingecko_id")
         yield said(stream, chosen.outcomes)
-        builder = RecordBuilder(stream, self.context.now)
+        builder = self.context.builder(stream)
         for n in range(0, len(chosen.assets), _COINS_PER_REQUEST):
             assets = chosen.assets[n : n + _COINS_PER_REQUEST]
             yield latest(builder, assets, self._rows(stream, assets), since)

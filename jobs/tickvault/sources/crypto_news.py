@@ -47,7 +47,7 @@ class CryptoNews(Source):
         assets = chosen.assets if self.context.symbols else chosen.assets[: self.context.settings.news_read_limit]
         if self.context.symbols:
             yield said(stream, chosen.outcomes)
-        builder = RecordBuilder(stream, self.context.now)
+        builder = self.context.builder(stream)
         feeds = _Feeds(self)
         yield from read_each(stream, assets, lambda asset: self._news(builder, feeds, asset, since or {}))
 

@@ -14,7 +14,7 @@ from tickvault import streams
 from tickvault.errors import ConfigError
 from tickvault.http import Provider, RefusedRequestError
 from tickvault.package import Cursor
-from tickvault.records import RecordBuilder, Row, require_fields
+from tickvault.records import Row, require_fields
 from tickvault.source import Batch, Source
 from tickvault.sources.shared.symbolwise import latest, objects, said, wanted
 from tickvault.stream import Stream
@@ -54,7 +54,7 @@ class FreeCryptoApi(Source):
             symbol = str(record.get(fields["symbol"])).upper()
             by_symbol.setdefault(symbol, []).append(_row(symbol, record, fields))
         yield said(stream, chosen.outcomes)
-        yield latest(RecordBuilder(stream, self.context.now), chosen.assets, by_symbol, since)
+        yield latest(self.context.builder(stream), chosen.assets, by_symbol, since)
 
     def _ask(self, assets: tuple[Asset, ...]) -> Any:
         """Ask for all coins at once; None where the provider knows none of them."""

@@ -33,7 +33,7 @@ class YFinanceCrypto(Source):
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "yahoo_ticker")
         yield said(stream, chosen.outcomes)
-        builder = RecordBuilder(stream, self.context.now)
+        builder = self.context.builder(stream)
         one = self._price if stream == streams.CRYPTO_YFINANCE else self._bars
         yield from read_each(stream, chosen.assets, lambda asset: one(builder, asset, since))
 

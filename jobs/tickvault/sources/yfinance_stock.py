@@ -49,7 +49,7 @@ class YFinanceStock(Source):
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "stock", "yahoo_ticker")
         yield said(stream, chosen.outcomes)
-        builder = RecordBuilder(stream, self.context.now)
+        builder = self.context.builder(stream)
         yield from read_each(stream, chosen.assets, lambda asset: self._days(builder, asset, since))
 
     def _days(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:

@@ -1,0 +1,44 @@
+"""``tickvault demo``: the whole platform here, simulated."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tickvault.cli.options import load_settings
+
+
+@click.command()
+@click.option(
+    "--days", default=5, show_default=True, type=click.IntRange(1, 60), help="Simulated days after the history."
+)
+@click.option("--live", is_flag=True, help="Use the public APIs instead of the simulated market.")
+@click.option(
+    "--build",
+    type=click.Choice(["off", "twice", "daily"]),
+    default="twice",
+    show_default=True,
+    envvar="BUILD",
+    help="Build the warehouse: after the history and the last day, or after each day.",
+)
+@click.option(
+    "--port", default=8931, show_default=True, help="Port of the simulated market; news articles' keys hold it."
+)
+@click.option("--fresh", is_flag=True, help="Forget an earlier demo first.")
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the end as an SVG.")
+def command(days: int, live: bool, build: str, port: int, fresh: bool, picture: Path | None) -> None:
+    """Run the daily flows over simulated days: 400 days of history, then DAYS days, the last one twice.
+
+    Starts PostgreSQL, a Snowflake emulator and a simulated market as processes of this machine; no Docker, no network.
+    Interrupting and repeating it is safe: what is complete is not done again.
+    """
+    from rich.console import Console
+
+    from tickvault.demo.stage import Stage
+
+    console = Console(record=picture is not None, width=None if sys.stdout.isatty() else 132)
+    stage = Stage(console, home=load_settings().tickvault_home / ("live" if live else "demo"), port=port)
+    code = stage.perform(days=days, live=live, build=build, fresh=fresh)
+    if picture:
+        console.save_svg(str(picture), title="make demo")
+    sys.exit(code)

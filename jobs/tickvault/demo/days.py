@@ -1,0 +1,127 @@
+"""What the demo runs: the history as a backfill, then the daily flows, the last day twice."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tickvault.embedded.local import Local
+from tickvault.errors import ExitCode
+from tickvault.flows.host import StepEvent
+from tickvault.flows.local import FlowResult, run_flows
+from tickvault.flows.plan import PLANS, Step
+from tickvault.flows.server import PrefectServer
+from tickvault.runners.runner import Outcome, Runner
+from tickvault.settings import Settings
+from tickvault.slot import Schedule, Slot
+
+FIRST_DAY = datetime(2026, 11, 16, tzinfo=UTC)
+"""A Monday: two splits of the market and its weekend are in sight. Fixed, so that two demos show the same rows."""
+FLOWS = tuple(p.name for p in PLANS)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One thing the demo runs: a slot of all flows."""
+
+    slot: Slot
+    title: str
+    build: bool = False
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds each step took, added up over the days by the step's job and flow."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, step: str, outcome: Outcome) -> None:
+        """Add an ended step; flows end steps side by side."""
+        with self._lock:
+            self.seconds[step] = self.seconds.get(step, 0.0) + outcome.seconds
+
+
+def calendar(days: int, build: str, *, live: bool) -> Iterator[Day]:
+    """Yield what to run, in order; live, the last scheduled slot is all the public APIs can serve.
+
+    Args:
+        days: Simulated days after the history.
+        build: ``off``, ``twice`` (after the history and after the last day) or ``daily``.
+        live: Use the public APIs.
+    """
+    schedule = Schedule(PLANS[0].cron, PLANS[0].timezone)
+    if live:
+        yield Day(schedule.last(datetime.now(UTC)), "today and the history", build != "off")
+        return
+    yield Day(schedule.last(FIRST_DAY), "history", build != "off")
+    slots = list(schedule.between(FIRST_DAY, FIRST_DAY + timedelta(days=days)))
+    for number, slot in enumerate(slots, 1):
+        last = number == len(slots)
+        yield Day(slot, f"day {number} of {days}", build == "daily" or (last and build == "twice"))
+
+
+class Player:
+    """Runs days of the calendar against local engines.
+
+    Args:
+        settings: Point at the engines.
+        local: The engines.
+        runner: Runs the steps.
+        server: The Prefect server.
+        listener: Told of every event, by several threads at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        local: Local,
+        runner: Runner,
+        server: PrefectServer | None,
+        listener: Callable[[StepEvent], None],
+    ) -> None:
+        self.settings, self.local, self.runner, self.server = settings, local, runner, server
+        self._listener = listener
+        self.stopwatch = Stopwatch()
+
+    def play(self, day: Day) -> list[FlowResult]:
+        """Run all flows side by side for a day's slot, with the market's clock at that time."""
+        if self.local.simulator:
+            self.local.simulator.set_clock(day.slot.time)
+        return run_flows(
+            FLOWS,
+            day.slot,
+            self.runner,
+            self.settings,
+            self._listen,
+            server=self.server,
+            environment=self._environment(day.slot),
+        )
+
+    def build(self, slot: Slot) -> Outcome:
+        """Build and publish the warehouse of the emulator."""
+        step = Step("dbt-snowflake", "dbt-snowflake", ("dbt", "build", "--target", "dev-snowflake"))
+        outcome = self.runner.run(
+            step,
+            slot,
+            self._environment(slot),
+            lambda line: self._listener(StepEvent("dbt", slot.id, step.name, "line", line)),
+        )
+        self.stopwatch.note(step.name, outcome)
+        return outcome
+
+    def _environment(self, slot: Slot) -> dict[str, str]:
+        return {"TICKVAULT_CLOCK": slot.time.isoformat()} if self.local.simulator else {}
+
+    def _listen(self, event: StepEvent) -> None:
+        if event.kind == "ended" and event.result:
+            self.stopwatch.note(event.step, event.result.outcome)
+        self._listener(event)
+
+
+def worst(results: list[FlowResult]) -> int:
+    """Return the exit code of the flow that went worst; 0 when all are complete."""
+    order = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
+    return max(
+        (r.verdict.exit_code for r in results), key=lambda code: order.index(code) if code in order else 9, default=0
+    )

@@ -1,0 +1,181 @@
+"""Puts the demo on the terminal: what runs now, one line per flow and day, and the table at the end."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from tickvault.demo.days import Day, Player, Stopwatch, calendar, worst
+from tickvault.demo.tally import Tally, fingerprint, tallies
+from tickvault.embedded import local
+from tickvault.flows.host import StepEvent
+from tickvault.flows.local import FlowResult
+from tickvault.flows.plan import PLANS
+from tickvault.flows.server import prefect_server
+from tickvault.runners.process import ProcessRunner
+from tickvault.settings import Settings, export
+
+_COLORS = {0: "green", 10: "yellow"}
+_KEPT_LINES = 12
+
+
+class Stage:
+    """One performance of the demo.
+
+    Args:
+        console: Where to show it.
+        home: Folder of the engines' data.
+        port: Port of the simulated market.
+    """
+
+    def __init__(self, console: Console, home: Path, port: int) -> None:
+        self.console, self.home, self.port = console, home, port
+        self._running: dict[str, float] = {}
+        self._tail: list[str] = []
+        self._lock = threading.Lock()
+        self._status: Status | None = None
+
+    def perform(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
+        """Run it all; returns the exit code of what went worst."""
+        started = time.monotonic()
+        if fresh:
+            shutil.rmtree(self.home, ignore_errors=True)
+        market = "the public APIs" if live else "a simulated market"
+        self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
+        with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
+            self._say(started, "engines are up")
+            code = 0
+            for day in calendar(days, build, live=live):
+                code = max(code, self._day(player, day, started))
+            code = max(code, self._again(player, day, started))
+            self._end(player.settings, player.stopwatch, time.monotonic() - started)
+        return code
+
+    @contextmanager
+    def _player(self, live: bool) -> Iterator[Player]:
+        settings = Settings.load(tickvault_home=self.home)
+        with prefect_server(settings) as server, local.start(self.home, live=live, port=self.port) as engines:
+            export(engines.environment)
+            settings = Settings.load()
+            with ProcessRunner(engines.environment) as runner:
+                runner.warm()
+                yield Player(settings, engines, runner, server, self._listen)
+
+    def _day(self, player: Player, day: Day, started: float) -> int:
+        results = player.play(day)
+        self._say(started, f"{day.slot.date} {day.title}")
+        for result in results:
+            self._show(result)
+        code = worst(results)
+        if day.build and code == 0:
+            outcome = player.build(day.slot)
+            color = _COLORS.get(outcome.exit_code, "red")
+            said = outcome.sentence or "vault, marts and semantic layer built, tested and published"
+            self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {outcome.seconds:.1f} s")
+            code = outcome.exit_code
+        if code:
+            self.console.print("\n".join(self._tail), markup=False, style="dim")
+        return code
+
+    def _again(self, player: Player, day: Day, started: float) -> int:
+        """Run the last day once more and compare both targets before and after."""
+        before = fingerprint(player.settings)
+        code = worst(player.play(day))
+        after = fingerprint(player.settings)
+        self._say(started, f"{day.slot.date} the same day once more")
+        if before == after:
+            self.console.print(
+                f"          [green]nothing doubled[/]: {after.postgres_rows:,} rows in PostgreSQL, "
+                f"{after.snowflake_rows:,} in Snowflake, checksum {after.checksum}, before and after"
+            )
+            return code
+        self.console.print(f"          [red]rows changed[/]: {before} became {after}")
+        return code or 1
+
+    def _show(self, result: FlowResult) -> None:
+        steps = {s.name: s.outcome for s in result.steps}
+        rows = sum(o.rows for name, o in steps.items() if name.startswith("extract-"))
+        color = _COLORS.get(result.verdict.exit_code, "red")
+        text = f"{rows:>9,} rows read, {sum(o.seconds for o in steps.values()):>5.1f} s in {len(steps)} steps"
+        off = [name.removeprefix("extract-") for name, o in steps.items() if o.report.get("off")]
+        text += f"; off: {', '.join(off)}" if off else ""
+        text += f"; {result.verdict.message}" if result.verdict.exit_code else ""
+        self.console.print(f"          [{color}]{result.flow:<24}[/] {text}", highlight=False)
+
+    def _end(self, settings: Settings, stopwatch: Stopwatch, seconds: float) -> None:
+        self.console.print()
+        self.console.print(sources_table(tallies(settings), stopwatch))
+        loads = {n: s for n, s in stopwatch.seconds.items() if n.startswith("load-")}
+        for sink in ("postgres", "snowflake"):
+            total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
+            self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
+        self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
+        for line in _NEXT:
+            self.console.print(f"  {line}", highlight=False)
+
+    def _listen(self, event: StepEvent) -> None:
+        with self._lock:
+            if event.kind == "started":
+                self._running[event.step] = time.monotonic()
+            elif event.kind == "line":
+                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_KEPT_LINES:]
+            elif event.kind == "ended":
+                self._running.pop(event.step, None)
+            if self._status:
+                self._status.update(f"{event.slot[:8]}  " + "  ".join(self._running))
+
+    def _say(self, started: float, text: str) -> None:
+        self.console.print(f"[dim]{time.monotonic() - started:7.1f} s[/] [bold]{text}[/]", highlight=False)
+
+    @contextmanager
+    def _busy(self, text: str) -> Iterator[None]:
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.console.status(text) as self._status:
+            yield
+        self._status = None
+
+
+_NEXT = (
+    "tickvault local status                   what ran, landed and was loaded",
+    'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
+    "tickvault local lake ls                  the sealed packages of the lake",
+    "tickvault local lake export binance --csv out",
+    "make test, docs/promises.md              what is promised, and how it is held",
+)
+
+
+def sources_table(rows: list[Tally], stopwatch: Stopwatch) -> Table:
+    """Draw what each source brought; seconds and rows/s are those of this demo, empty where it read nothing."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title="What landed where", title_justify="left")
+    table.add_column("source")
+    for name in (
+        "read",
+        "rejected",
+        "PostgreSQL\nloaded",
+        "\nunchanged",
+        "Snowflake\nloaded",
+        "\nunchanged",
+        "s",
+        "rows/s",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        seconds = stopwatch.seconds.get(f"extract-{row.source.replace('_', '-')}", 0.0)
+        table.add_row(
+            row.source,
+            *(f"{n:,}" for n in (row.read, row.rejected, row.postgres_loaded, row.postgres_unchanged)),
+            *(f"{n:,}" for n in (row.snowflake_loaded, row.snowflake_unchanged)),
+            f"{seconds:.1f}",
+            f"{row.read / seconds:,.0f}" if seconds else "",
+        )
+    for known in {s for p in PLANS for s in p.sources} - {r.source for r in rows}:
+        table.add_row(known, *["-"] * 8)
+    return table
