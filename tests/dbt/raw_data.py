@@ -145,7 +145,7 @@ def _parties(rng: Any, rows: dict[str, list[Row]], customers: int, companies: in
             for state in range(1 + int(rng.integers(0, 4))):
                 at = start + timedelta(days=int(state * 90), hours=i % 24, microseconds=i)
                 row = _person(rng, i, companies) if people else _company(rng, i)
-                row |= {"created_at": start, "updated_at": at}
+                row |= {"created_at": start + timedelta(microseconds=i * 10 % 1000), "updated_at": at}
                 rows[stream.name] += landed(stream, [row], "faker_market", max(at, start) + timedelta(days=1))
 
 

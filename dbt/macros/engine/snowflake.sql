@@ -9,8 +9,9 @@ to_varchar(cast({{ column }} as decimal(38,10)))
 {%- elif type == 'date' -%}
 to_varchar({{ column }}, 'YYYY-MM-DD')
 {%- elif type == 'time' -%}
-{#- The padding changes nothing on Snowflake; the emulator leaves trailing zeros of the fraction away. -#}
-rpad(rpad(to_varchar({{ column }}, 'YYYY-MM-DD HH24:MI:SS.FF6'), 20, '.'), 26, '0')
+{%- set text = "to_varchar(" ~ column ~ ", 'YYYY-MM-DD HH24:MI:SS.FF6')" -%}
+{#- The padding changes nothing on Snowflake; the emulator leaves trailing zeros of the fraction, and its point, away. -#}
+rpad({{ text }} || case when length({{ text }}) = 19 then '.' else '' end, 26, '0')
 {%- else -%}
 {{ exceptions.raise_compiler_error("hash_text: column " ~ column ~ " has type '" ~ type ~ "', which has no text") }}
 {%- endif -%}
