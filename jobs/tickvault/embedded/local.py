@@ -1,10 +1,11 @@
 """The platform's engines as processes of this machine: PostgreSQL, the Snowflake emulator, a market simulator."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -38,20 +39,27 @@ def start(home: Path, *, live: bool = False, port: int = 0) -> Iterator[Local]:
 
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
+    engines: list[AbstractContextManager[Any]] = [emulator.start(home / "snowflake"), postgres.start(home / "postgres")]
+    if not live:
+        engines.append(simulation.start(port=port))
     with ExitStack() as stack:
-        simulator = None
-        environment = {
-            "LAKE_PATH": str(home / "lake"),
-            "TICKVAULT_HOME": str(home),
-            # A demo may be interrupted at any time: what it keeps is small, so each step may wait longer for its turn.
-            "LOCK_WAIT_SECONDS": "120",
-        }
-        environment |= stack.enter_context(emulator.start(home / "snowflake")).environment()
-        environment |= postgres_environment(stack.enter_context(postgres.start(home / "postgres")))
-        if not live:
-            simulator = stack.enter_context(simulation.start(port=port))
-            environment |= simulator.environment()
+        warehouse, uri, *simulators = _start_together(stack, engines)
+        simulator = simulators[0] if simulators else None
+        # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
+        environment = {"LAKE_PATH": str(home / "lake"), "TICKVAULT_HOME": str(home), "LOCK_WAIT_SECONDS": "120"}
+        environment |= warehouse.environment() | postgres_environment(uri)
+        environment |= simulator.environment() if simulator else {}
         yield Local(environment, simulator)
+
+
+def _start_together(stack: ExitStack, engines: list[AbstractContextManager[Any]]) -> list[Any]:
+    """Enter all contexts side by side; the stack leaves each that was entered, also when another fails."""
+    with ThreadPoolExecutor(len(engines)) as pool:
+        entering = [pool.submit(engine.__enter__) for engine in engines]
+    for engine, entered in zip(engines, entering, strict=True):
+        if entered.exception() is None:
+            stack.push(engine)
+    return [entered.result() for entered in entering]
 
 
 def postgres_environment(uri: str) -> dict[str, str]:
