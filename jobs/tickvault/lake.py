@@ -26,6 +26,7 @@ from tickvault.stream import Stream
 MANIFEST = "manifest.json"
 _PART_ROWS = 1_000_000
 _GROUP_ROWS = 65_536
+_SCAN_ROWS = 16_384
 
 
 class Lake:
@@ -125,8 +126,9 @@ class Lake:
         with tempfile.TemporaryDirectory(prefix="tickvault-") as scratch:
             for part in package.parts:
                 path = self.fetch(part, Path(scratch))
-                with closing(pq.ParquetFile(path)) as file:
-                    yield from file.iter_batches(batch_size=_GROUP_ROWS)
+                # By default a whole part is read ahead, and each thread keeps memory of its own.
+                with closing(pq.ParquetFile(path, pre_buffer=False)) as file:
+                    yield from file.iter_batches(batch_size=_SCAN_ROWS, use_threads=False)
                 if path.parent == Path(scratch):
                     path.unlink()
 
