@@ -21,7 +21,7 @@ STATES = ("sat_customer_profile", "sat_company_details", "sat_transaction_person
 MARTS = ("build_marts.dim_customer_history", "build_marts.dim_customer", "build_marts.fct_transactions")
 BUILD = (
     "build", "--exclude-resource-type", "test", "unit_test", "--vars", "{lookback_hours: 240}",
-    "--select", "+fct_transactions", "+dim_customer", "+link_customer_transaction", "+link_customer_company", "+hub_company",
+    "--select", "+fct_transactions", "+dim_customer", "+link_customer_transaction", "+link_customer_company", "+hub_company", "+hub_transaction",
 )  # fmt: skip
 SEEDS = range(1, 21)
 STEPS = 3

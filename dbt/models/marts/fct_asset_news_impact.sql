@@ -19,8 +19,9 @@ select
     {{ as_type('same_day.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_same_day,
     {{ as_type('day_after.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_1d,
     {{ as_type('week_after.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_7d,
-    {{ as_type('(same_day.close_price / nullif(day_before.close_price, 0) - 1) / nullif(day_before.volatility_20, 0)', 'float') }}
-        as return_same_day_in_volatilities,
+    {{ as_type(
+        '(same_day.close_price / nullif(day_before.close_price, 0) - 1) / nullif(day_before.volatility_20, 0)', 'float'
+    ) }} as return_same_day_in_volatilities,
     news.record_source,
     news.load_timestamp,
     news.package_id

@@ -42,8 +42,9 @@ select
     {{ as_type('lowest_price', 'number') }} as lowest_price,
     {{ as_type('highest_price', 'number') }} as highest_price,
     {{ as_type('average_price', 'float') }} as average_price,
-    {{ as_type('100 * (cast(highest_price as double) - cast(lowest_price as double)) / nullif(average_price, 0)', 'float') }}
-        as divergence_percent,
+    {{ as_type(
+        '100 * (cast(highest_price as double) - cast(lowest_price as double)) / nullif(average_price, 0)', 'float'
+    ) }} as divergence_percent,
     {{ as_type('first_observed_at', 'time') }} as first_observed_at,
     {{ as_type('last_observed_at', 'time') }} as last_observed_at
 from compared

@@ -1,4 +1,14 @@
-with traded as (
+with bars as (
+    select
+        series.*,
+        row_number() over (partition by asset_hk order by price_date desc) as age,
+        lag(close_price, 7) over (partition by asset_hk order by price_date) as close_7_before,
+        lag(close_price, 30) over (partition by asset_hk order by price_date) as close_30_before
+    from {{ ref('fct_asset_indicators') }} series
+    where is_primary
+),
+
+traded as (
     select
         asset_hk,
         transaction_date,
@@ -23,14 +33,12 @@ select
     assets.asset_category,
     assets.asset_market_cap,
     bars.price_date,
-    {{ as_type('row_number() over (partition by bars.asset_hk order by bars.price_date desc) = 1', 'flag') }} as is_latest,
+    {{ as_type('bars.age = 1', 'flag') }} as is_latest,
     bars.source,
     bars.close_price,
     bars.daily_return,
-    {{ as_type('bars.close_price / nullif(lag(bars.close_price, 7) over (partition by bars.asset_hk order by bars.price_date), 0) - 1', 'float') }}
-        as return_7_bars,
-    {{ as_type('bars.close_price / nullif(lag(bars.close_price, 30) over (partition by bars.asset_hk order by bars.price_date), 0) - 1', 'float') }}
-        as return_30_bars,
+    {{ as_type('bars.close_price / nullif(bars.close_7_before, 0) - 1', 'float') }} as return_7_bars,
+    {{ as_type('bars.close_price / nullif(bars.close_30_before, 0) - 1', 'float') }} as return_30_bars,
     bars.cumulative_return,
     bars.drawdown,
     bars.volatility_20,
@@ -42,8 +50,7 @@ select
     {{ as_type('coalesce(traded.transaction_count, 0)', 'integer') }} as transaction_count,
     {{ as_type('coalesce(traded.transaction_amount, 0)', 'number') }} as transaction_amount,
     {{ as_type('coalesce(reported.news_count, 0)', 'integer') }} as news_count
-from {{ ref('fct_asset_indicators') }} bars
+from bars
 inner join {{ ref('dim_asset') }} assets on bars.asset_hk = assets.asset_hk
 left join traded on bars.asset_hk = traded.asset_hk and bars.price_date = traded.transaction_date
 left join reported on bars.asset_hk = reported.asset_hk and bars.price_date = reported.published_date
-where bars.is_primary

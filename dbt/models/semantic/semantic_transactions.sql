@@ -24,8 +24,10 @@ select
         as signed_quantity,
     trades.price_per_unit,
     trades.transaction_amount,
-    {{ as_type("case when trades.transaction_type = 'sell' then -trades.transaction_amount else trades.transaction_amount end", 'number') }}
-        as signed_amount,
+    {{ as_type(
+        "case when trades.transaction_type = 'sell' then -trades.transaction_amount else trades.transaction_amount end",
+        'number'
+    ) }} as signed_amount,
     trades.fee_amount,
     trades.net_amount,
     trades.fee_percentage,

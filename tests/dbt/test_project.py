@@ -1,0 +1,120 @@
+"""What the project promises of itself, from its files and its manifest; nothing is connected to."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warehouse import PROJECT, environment
+
+ROOT = PROJECT.parent
+FCT_TRANSACTIONS = """transaction_hk, transaction_id, customer_hk, company_hk, asset_hk, asset_symbol, asset_type,
+transaction_type, quantity, price_per_unit, transaction_amount, fee_amount, customer_tier, risk_tolerance, country,
+asset_name, asset_category, asset_market_cap, transaction_timestamp, transaction_date, transaction_year,
+transaction_quarter, transaction_month, transaction_week, transaction_day_of_week, transaction_hour, net_amount,
+fee_percentage, record_source, load_timestamp, package_id, dq_status, dq_reasons"""
+REAL_ACCOUNT = {
+    "SNOWFLAKE_ACCOUNT": "org-account", "SNOWFLAKE_PASSWORD": "x", "SNOWFLAKE_HOST": "", "SNOWFLAKE_DATABASE": "TICKVAULT",
+}  # fmt: skip
+
+
+def _invoke(folder: Path, variables: dict[str, str], *arguments: str) -> dict[str, Any]:
+    from dbt.cli.main import dbtRunner
+
+    common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder), "--quiet"]
+    with environment(variables):
+        result = dbtRunner().invoke([*arguments, *common, "--log-path", str(folder), "--target", "dev-snowflake"])
+    assert result.success, result.exception
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The manifest as compiled for a real Snowflake account."""
+    folder = tmp_path_factory.mktemp("real")
+    return _invoke(
+        folder, REAL_ACCOUNT, "compile", "--select", "marts", "semantic", "--no-introspect", "--no-populate-cache"
+    )
+
+
+@pytest.fixture(scope="module")
+def models(real: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {n["name"]: n for n in real["nodes"].values() if n["resource_type"] == "model"}
+
+
+def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_path: Path) -> None:
+    overrides = re.findall(r"macro (snowflake__\w+)", (PROJECT / "emulator" / "overrides.sql").read_text())
+    assert len(overrides) == 2
+    emulated = _invoke(tmp_path, {**REAL_ACCOUNT, "SNOWFLAKE_HOST": "127.0.0.1", "SNOWFLAKE_PROTOCOL": "http"}, "parse")
+    for name in overrides:
+        assert f"macro.tickvault.{name}" in emulated["macros"]
+        assert f"macro.tickvault.{name}" not in real["macros"]
+        assert f"macro.dbt_snowflake.{name}" in real["macros"]
+    mine = {m["name"] for m in real["macros"].values() if m["package_name"] == "tickvault"}
+    assert {n for n in mine if n.startswith("snowflake__")} == {"snowflake__hash_text", "snowflake__md5_hex"}
+
+
+def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> None:
+    sql = models["fct_transactions"]["compiled_code"]
+    assert "md5(" in sql
+    assert "TICKVAULT.vault.sat_transaction_personal" in sql
+
+
+def test_no_engine_is_named_outside_the_dispatch_files() -> None:
+    shared = [
+        f for folder in ("models", "macros", "tests") for f in (PROJECT / folder).rglob("*.*") if "engine" not in f.parts
+    ]
+    assert len(shared) > 50
+    named = [str(f) for f in shared if re.search("snowflake|trino|fakesnow|iceberg|postgres", f.read_text(), re.I)]
+    assert named == []
+
+
+def test_only_two_macros_are_dispatched() -> None:
+    calls = [
+        name for f in (PROJECT / "macros").rglob("*.sql") for name in re.findall(r"dispatch\('(\w+)'", f.read_text())
+    ]
+    assert sorted(calls) == ["hash_text", "md5_hex"]
+
+
+def test_keys_are_never_made_by_what_engines_disagree_on() -> None:
+    for file in [*(PROJECT / "macros").rglob("*.sql"), *(PROJECT / "models").rglob("*.sql")]:
+        code = re.sub(r"\{#.*?#\}", "", file.read_text(), flags=re.S)
+        assert not re.search(r"\bupper\(|\btrim\(\s*\{\{[^,]*\}\}\s*\)|date_format|to_unixtime", code), file
+
+
+def test_every_model_says_its_grain_and_runs_on_both_engines(models: dict[str, dict[str, Any]]) -> None:
+    assert len(models) == 41
+    for name, model in models.items():
+        assert "One row per" in model["description"], name
+        assert {"snowflake", "trino"} <= set(model["tags"]), name
+
+
+def test_marts_and_semantic_models_are_under_contract(models: dict[str, dict[str, Any]]) -> None:
+    published = {n: m for n, m in models.items() if m["schema"] in {"build_marts", "build_semantic"}}
+    assert len(published) == 13
+    for name, model in published.items():
+        assert model["contract"]["enforced"], name
+        assert all(column["data_type"] for column in model["columns"].values()), name
+    assert list(models["fct_transactions"]["columns"]) == re.split(r",\s+", FCT_TRANSACTIONS)
+
+
+def test_the_vault_is_never_rebuilt(models: dict[str, dict[str, Any]]) -> None:
+    vault = [m for m in models.values() if m["config"]["meta"].get("vault")]
+    assert len(vault) == 17
+    assert {m["config"]["materialized"] for m in vault} == {"vault"}
+
+
+def test_dashboards_and_chatbot_are_exposed(real: dict[str, Any]) -> None:
+    assert {e["name"] for e in real["exposures"].values()} == {"dashboards", "chatbot"}
+
+
+def test_the_diagram_is_up_to_date(real: dict[str, Any]) -> None:
+    spec = importlib.util.spec_from_file_location("erd", ROOT / "docs" / "erd.py")
+    assert spec
+    assert spec.loader
+    erd = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(erd)
+    assert erd.page(real) == erd.PAGE.read_text(encoding="utf-8"), "run: python docs/erd.py"
