@@ -1,0 +1,162 @@
+"""The lake's guarantee, on a folder and on the real MinIO: one writer creates a key, and nothing is overwritten."""
+
+import os
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tickvault.errors import ConfigError, SinkUnavailableError
+from tickvault.storage import Storage, open_storage
+
+MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+SECRET = "tickvault-test"
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def minio() -> Iterator[str]:
+    """The URL of a MinIO in a container, with the bucket ``tickvault``."""
+    try:
+        _docker("image", "inspect", MINIO)
+    except (OSError, subprocess.CalledProcessError):
+        if os.environ.get("REQUIRE_ENGINES") == "1":
+            pytest.fail(f"REQUIRE_ENGINES=1, but image {MINIO} is not here")
+        pytest.skip(f"image {MINIO} is not here")
+    name = f"tickvault-test-{uuid.uuid4().hex[:8]}"
+    login = ("-e", "MINIO_ROOT_USER=tickvault", "-e", f"MINIO_ROOT_PASSWORD={SECRET}")
+    _docker("run", "--detach", "--rm", "--name", name, "-p", "127.0.0.1::9000", *login, MINIO, "server", "/data")
+    try:
+        url = f"http://{_docker('port', name, '9000/tcp').splitlines()[0]}"
+        _make_bucket(url)
+        yield url
+    finally:
+        _docker("kill", name)
+
+
+def _make_bucket(url: str) -> None:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3", endpoint_url=url, aws_access_key_id="tickvault", aws_secret_access_key=SECRET, region_name="us-east-1"
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            client.create_bucket(Bucket="tickvault")
+        except (BotoCoreError, ClientError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _s3(url: str, **more: str) -> dict[str, str]:
+    return {"minio_endpoint": url, "minio_access_key": "tickvault", "minio_secret_key": SECRET} | more
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.engine("minio"))])
+def storage(request, tmp_path, make_settings) -> Storage:
+    if request.param == "folder":
+        return open_storage(make_settings(lake_path=tmp_path))
+    return open_storage(make_settings(**_s3(request.getfixturevalue("minio"))))
+
+
+def test_an_object_is_written_read_listed_and_removed(storage, tmp_path):
+    prefix = f"raw-data/{uuid.uuid4().hex}"
+    local = tmp_path / "part"
+    local.write_bytes(b"rows")
+    storage.put_file(f"{prefix}/b/part", local)
+    assert storage.put_if_absent(f"{prefix}/a", b"manifest")
+    assert list(storage.keys(prefix)) == [f"{prefix}/a", f"{prefix}/b/part"]
+    assert storage.get(f"{prefix}/a") == b"manifest"
+    assert storage.fetch(f"{prefix}/b/part", tmp_path).read_bytes() == b"rows"
+    storage.delete(f"{prefix}/a")
+    storage.delete(f"{prefix}/a")
+    assert storage.get(f"{prefix}/a") is None
+    with pytest.raises(FileNotFoundError):
+        storage.fetch(f"{prefix}/a", tmp_path)
+
+
+def test_a_prefix_is_a_folder_not_the_start_of_a_name(storage):
+    prefix = f"raw-data/{uuid.uuid4().hex}"
+    storage.put_if_absent(f"{prefix}/crypto/x", b"")
+    storage.put_if_absent(f"{prefix}/crypto_news/y", b"")
+    assert list(storage.keys(f"{prefix}/crypto")) == [f"{prefix}/crypto/x"]
+
+
+def test_of_eight_writers_one_creates_the_key(storage):
+    for _ in range(5):
+        key, start, won = f"raw-data/{uuid.uuid4().hex}", threading.Barrier(8), []
+
+        def write(n: int, key: str = key, start: threading.Barrier = start, won: list[int] = won) -> None:
+            start.wait()
+            if storage.put_if_absent(key, str(n).encode()):
+                won.append(n)
+
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert storage.get(key) == str(won[0]).encode()
+
+
+@pytest.mark.engine("minio")
+def test_a_wrong_key_or_bucket_is_configuration_a_silent_endpoint_is_not(minio, make_settings):
+    with pytest.raises(ConfigError, match="MINIO_ACCESS_KEY"):
+        open_storage(make_settings(**_s3(minio, minio_secret_key="wrong-wrong"))).put_if_absent("k", b"")
+    with pytest.raises(ConfigError, match="MINIO_BUCKET"):
+        open_storage(make_settings(**_s3(minio, minio_bucket="nowhere"))).put_if_absent("k", b"")
+
+
+def test_an_endpoint_that_is_not_there_is_transient(make_settings):
+    storage = open_storage(make_settings(**_s3("http://127.0.0.1:1")))
+    with pytest.raises(SinkUnavailableError, match=r"127\.0\.0\.1:1"):
+        storage.put_if_absent("k", b"")
+
+
+def test_no_lake_at_all_names_the_settings(make_settings):
+    with pytest.raises(ConfigError, match=r"MINIO_ENDPOINT.*LAKE_PATH"):
+        open_storage(make_settings())
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_sealed(tmp_path: Path, make_settings):
+    """The kernel refuses to write more than some bytes, as a full disk does."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_land_on_a_full_disk(make_settings(lake_path=tmp_path)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _land_on_a_full_disk(settings) -> int:
+    import resource
+    import signal
+
+    import pyarrow as pa
+
+    from tickvault.lake import Lake
+    from tickvault.slot import Slot
+    from tickvault.source import Batch
+    from tickvault.stream import Area, Stream
+
+    stream = Stream("raw_x", pa.schema([pa.field("k", pa.string())]), ("k",), None, "raw-data/x", "RAW_X", Area.BATCH)
+    rows = pa.RecordBatch.from_pydict({"k": [uuid.uuid4().hex for _ in range(50_000)]}, stream.schema)
+    lake, slot = Lake(open_storage(settings)), Slot.parse("20261120T130000Z")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        lake.land("x", stream, [Batch(stream, rows)], slot, "run")
+    except SinkUnavailableError as error:
+        return 0 if "cannot write" in str(error) and lake.sealed(stream, slot) is None else 2
+    return 3

@@ -1,0 +1,98 @@
+"""The command line: helps, suggestions, one sentence per error, JSON for machines."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tickvault.cli import COMMANDS, root
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps_and_keeps_its_promise_of_one_line(name):
+    shown = CliRunner().invoke(root, [name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert len(shown.output.splitlines()) > 5
+    assert COMMANDS[name].endswith(".")
+
+
+def test_the_list_of_commands_needs_no_heavy_import():
+    code = "import sys; from tickvault.cli import root; root(['--help'], standalone_mode=False)"
+    code += "; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
+    assert not loaded & {"pyarrow", "pydantic", "requests", "prefect", "snowflake.connector", "boto3", "dbt"}
+
+
+@pytest.mark.parametrize("source", ["binance", "coingecko", "faker_market"])
+def test_extract_and_load_never_import_what_they_do_not_need(source):
+    code = (
+        "import sys; from tickvault import catalog, extraction, run, loading; catalog.source(sys.argv[1]);"
+        "catalog.sink('postgres'); print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.strip().strip("[]").replace("'", "").split(", "))
+    # Not pandas: Arrow's dataset module imports it wherever it is installed, which in the thin images it is not.
+    assert not loaded & {"snowflake.connector", "prefect", "yfinance", "dbt", "fakesnow", "faker"}
+
+
+def test_an_unknown_command_suggests_the_nearest():
+    shown = CliRunner().invoke(root, ["extrct"])
+    assert shown.exit_code == 2
+    assert "Did you mean 'extract'?" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["extract", "binanse"], 78, "did you mean 'binance'"),
+        (["load", "oracle"], 78, "there are: postgres, snowflake"),
+        (["load", "postgres", "--flow", "prices-crypto"], 78, "did you mean 'prices-crypto-pipeline'"),
+        (["extract", "binance", "--slot", "yesterday"], 2, "20261120T130000Z"),
+        (["status"], 75, "does not answer"),
+        (["lake", "ls"], 78, "LAKE_PATH"),
+    ],
+)
+def test_an_error_is_one_sentence_and_its_exit_code(arguments, code, said, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("POSTGRES", "MINIO", "LAKE", "TICKVAULT"))}
+    environment |= {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "tickvault", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_says_where_it_would_read_and_reads_nothing(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(root, ["extract", "binance", "--slot", "20261120T130000Z", "--dry-run"])
+    assert shown.exit_code == 0
+    assert "raw-data/crypto/binance/bars/dt=2026-11-20/20261120T130000Z/" in shown.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_shown_for_machines_without_their_secrets(monkeypatch):
+    monkeypatch.setenv("POSTGRES_PASSWORD", "hunter2")
+    shown = CliRunner().invoke(root, ["settings", "--json"])
+    rows = {row["setting"]: row for row in json.loads(shown.output)}
+    assert rows["POSTGRES_PASSWORD"] == {
+        "setting": "POSTGRES_PASSWORD",
+        "value": "***",
+        "set": "set",
+        "meaning": "Password of POSTGRES_USER",
+    }
+    assert "hunter2" not in shown.output
+
+
+def test_the_readme_names_only_commands_there_are():
+    import re
+
+    text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"tickvault (?:local )?([a-z][a-z-]+)(?= |`|$)", text, flags=re.MULTILINE))
+    assert named - {"charts"} <= set(COMMANDS), f"no such command: {named - set(COMMANDS)}"
