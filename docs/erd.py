@@ -3,6 +3,7 @@
 The vault's hubs, links and satellites are what their macros noted in the manifest (``describe_vault``); the columns of
 a mart are its contract and its references are its ``relationships`` tests. Nothing is connected to.
 """
+# ruff: noqa: INP001 - a script
 
 import json
 import sys

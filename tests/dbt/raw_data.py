@@ -22,13 +22,31 @@ TIERS = ("bronze", "silver", "gold", "platinum")
 RISKS = ("low", "medium", "high")
 COUNTRIES = ("VN", "DE", "US", "JP", "BR")
 AWKWARD = (
-    "plain", "O'Neil", 'say "x"', "back\\slash", "pi|pe", "back\\|both", "straße", "naïve", "日本", "🚀", "tab\there",
-    " padded ", "\u00a0nbsp\u00a0", "", "line\nbreak", "%s {{ x }}",
-)  # fmt: skip
+    "plain",
+    "O'Neil",
+    'say "x"',
+    "back\\slash",
+    "pi|pe",
+    "back\\|both",
+    "straße",
+    "naïve",
+    "日本",
+    "🚀",
+    "tab\there",
+    " padded ",
+    "\u00a0nbsp\u00a0",
+    "",
+    "line\nbreak",
+    "%s {{ x }}",
+)
 
 EXTREMES = (
-    None, Decimal(0), Decimal("0.0000000001"), Decimal("9999999999999999999999999999.9999999999"), Decimal("1e27"),
-)  # fmt: skip
+    None,
+    Decimal(0),
+    Decimal("0.0000000001"),
+    Decimal("9999999999999999999999999999.9999999999"),
+    Decimal("1e27"),
+)
 
 Row = dict[str, Any]
 Tables = dict[str, pa.Table]
@@ -64,9 +82,16 @@ def table(stream: Stream, rows: Iterable[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def generate(seed: int, *, customers: int = 1000, companies: int = 200, transactions: int = 120_000, days: int = 400,
-             symbols: int = 50) -> Tables:  # fmt: skip
-    """Return every raw table: ``days`` of bars, a few days of quotes, evolving customers, trades spread over all days."""
+def generate(
+    seed: int,
+    *,
+    customers: int = 1000,
+    companies: int = 200,
+    transactions: int = 120_000,
+    days: int = 400,
+    symbols: int = 50,
+) -> Tables:
+    """Return every raw table: ``days`` of bars, some quotes, evolving customers, trades spread over all days."""
     rng = np.random.default_rng(seed)
     start = END - timedelta(days=days)
     rows: dict[str, list[Row]] = {stream.name: [] for stream in streams.ALL}
@@ -105,36 +130,62 @@ def _closing(day: date, hour: int = 0) -> datetime:
 def _crypto_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -> None:
     for source, shift in (("binance", 0), ("yfinance", 3)):
         close = scaled(cents + shift, 4)
-        rows["raw_cryptobars"].append({
-            "symbol": symbol, "source": source, "date": day, "open": close, "high": close * 2, "low": close / 2,
-            "close": close, "volume": Decimal(1000), "observed_at": _closing(day),
-        })  # fmt: skip
+        rows["raw_cryptobars"].append(
+            {
+                "symbol": symbol,
+                "source": source,
+                "date": day,
+                "open": close,
+                "high": close * 2,
+                "low": close / 2,
+                "close": close,
+                "volume": Decimal(1000),
+                "observed_at": _closing(day),
+            }
+        )
 
 
 def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -> None:
     close = scaled(cents, 4)
-    rows["raw_stock_prices_yfinance"].append({
-        "ticker": symbol, "date": day, "open_price": close, "high_price": close * 2, "low_price": close / 2,
-        "close_price": close, "adj_close_price": close, "volume": Decimal(5000), "company_name": f"{symbol} Inc",
-        "market_cap": close * 1_000_000, "source": "yfinance", "observed_at": _closing(day, 21),
-    })  # fmt: skip
+    rows["raw_stock_prices_yfinance"].append(
+        {
+            "ticker": symbol,
+            "date": day,
+            "open_price": close,
+            "high_price": close * 2,
+            "low_price": close / 2,
+            "close_price": close,
+            "adj_close_price": close,
+            "volume": Decimal(5000),
+            "company_name": f"{symbol} Inc",
+            "market_cap": close * 1_000_000,
+            "source": "yfinance",
+            "observed_at": _closing(day, 21),
+        }
+    )
 
 
 def _quotes(rows: dict[str, list[Row]], prices: dict[tuple[str, str], Any]) -> None:
-    for shift, stream in enumerate((streams.CRYPTO_BINANCE, streams.CRYPTO_COINGECKO, streams.CRYPTO_YFINANCE,
-                                    streams.CRYPTO_FREECRYPTOAPI)):  # fmt: skip
+    for shift, stream in enumerate(
+        (streams.CRYPTO_BINANCE, streams.CRYPTO_COINGECKO, streams.CRYPTO_YFINANCE, streams.CRYPTO_FREECRYPTOAPI)
+    ):
         source = stream.name.removeprefix("raw_cryptoprices_")
         for back in range(3):
             slot = END - timedelta(days=back)
             quotes = [
                 {
-                    "symbol": symbol, "base_currency": symbol, "quote_currency": "USDT" if shift == 0 else "USD",
-                    "price": scaled(int(cents[-1 - back]) + shift * 7, 4), "volume": Decimal("12.5"), "source": source,
+                    "symbol": symbol,
+                    "base_currency": symbol,
+                    "quote_currency": "USDT" if shift == 0 else "USD",
+                    "price": scaled(int(cents[-1 - back]) + shift * 7, 4),
+                    "volume": Decimal("12.5"),
+                    "source": source,
                     "observed_at": slot - timedelta(seconds=30 + shift, microseconds=120),
                     "market_cap": Decimal(10**9) + back if source == "coingecko" else None,
                 }
-                for (kind, symbol), cents in prices.items() if kind == "crypto"
-            ]  # fmt: skip
+                for (kind, symbol), cents in prices.items()
+                if kind == "crypto"
+            ]
             rows[stream.name] += landed(stream, quotes, source, slot)
 
 
@@ -151,26 +202,43 @@ def _parties(rng: Any, rows: dict[str, list[Row]], customers: int, companies: in
 
 def _person(rng: Any, i: int, companies: int) -> Row:
     return {
-        "customer_id": f"CUST-{i:06d}", "first_name": AWKWARD[i % len(AWKWARD)] or "x", "last_name": f"Last{i}",
-        "email": f"p{i}@example.com" if i % 7 else None, "phone": None if i % 3 else f"+49 {i}",
-        "date_of_birth": date(1950 + i % 50, 1 + i % 12, 1 + i % 28), "address": AWKWARD[(i * 5) % len(AWKWARD)],
-        "city": AWKWARD[(i * 3) % len(AWKWARD)], "country": COUNTRIES[int(rng.integers(5))],
-        "tier": TIERS[int(rng.integers(4))], "risk_tolerance": RISKS[int(rng.integers(3))],
+        "customer_id": f"CUST-{i:06d}",
+        "first_name": AWKWARD[i % len(AWKWARD)] or "x",
+        "last_name": f"Last{i}",
+        "email": f"p{i}@example.com" if i % 7 else None,
+        "phone": None if i % 3 else f"+49 {i}",
+        "date_of_birth": date(1950 + i % 50, 1 + i % 12, 1 + i % 28),
+        "address": AWKWARD[(i * 5) % len(AWKWARD)],
+        "city": AWKWARD[(i * 3) % len(AWKWARD)],
+        "country": COUNTRIES[int(rng.integers(5))],
+        "tier": TIERS[int(rng.integers(4))],
+        "risk_tolerance": RISKS[int(rng.integers(3))],
         "company_id": f"CORP-{i % companies:05d}" if companies and i % 10 == 0 else None,
-    }  # fmt: skip
+    }
 
 
 def _company(rng: Any, i: int) -> Row:
     return {
-        "company_id": f"CORP-{i:05d}", "company_name": AWKWARD[i % len(AWKWARD)] or "x", "industry": "Finance",
-        "country": COUNTRIES[int(rng.integers(5))], "employee_count": int(rng.integers(1, 10**6)),
-        "annual_revenue": EXTREMES[i] if i < len(EXTREMES) else scaled(int(rng.integers(1, 10**15)), 2), "tier": TIERS[int(rng.integers(4))],
+        "company_id": f"CORP-{i:05d}",
+        "company_name": AWKWARD[i % len(AWKWARD)] or "x",
+        "industry": "Finance",
+        "country": COUNTRIES[int(rng.integers(5))],
+        "employee_count": int(rng.integers(1, 10**6)),
+        "annual_revenue": EXTREMES[i] if i < len(EXTREMES) else scaled(int(rng.integers(1, 10**15)), 2),
+        "tier": TIERS[int(rng.integers(4))],
         "risk_tolerance": RISKS[int(rng.integers(3))],
-    }  # fmt: skip
+    }
 
 
-def _trades(rng: Any, rows: dict[str, list[Row]], count: int, customers: int, companies: int, days: int,
-            prices: dict[tuple[str, str], Any]) -> None:  # fmt: skip
+def _trades(
+    rng: Any,
+    rows: dict[str, list[Row]],
+    count: int,
+    customers: int,
+    companies: int,
+    days: int,
+    prices: dict[tuple[str, str], Any],
+) -> None:
     keys = list(prices)
     who, what, day, units, second, side = (
         rng.integers(0, high, count) for high in (customers + companies, len(keys), days, 10**9, 86_000, 3)
@@ -183,13 +251,23 @@ def _trades(rng: Any, rows: dict[str, list[Row]], count: int, customers: int, co
         price = int(prices[kind, symbol][day[n]])
         amount = (int(units[n]) + 1) * price
         at = END - timedelta(days=int(days - day[n]), seconds=int(second[n]), microseconds=n % 1000)
-        package.setdefault((int(day[n]), bool(personal)), []).append({
-            "transaction_id": f"T{n:09d}", "customer_id": party, "customer_type": "personal" if personal else "corporate",
-            "company_id": None if personal else party, "asset_type": kind, "asset_symbol": symbol,
-            "transaction_type": "sell" if side[n] == 0 else "buy", "quantity": scaled(units[n] + 1, 6),
-            "price_per_unit": scaled(price, 4), "transaction_amount": scaled(amount, 10),
-            "fee_amount": scaled(amount // 1000, 10), "currency": "USD", "transaction_timestamp": at,
-        })  # fmt: skip
+        package.setdefault((int(day[n]), bool(personal)), []).append(
+            {
+                "transaction_id": f"T{n:09d}",
+                "customer_id": party,
+                "customer_type": "personal" if personal else "corporate",
+                "company_id": None if personal else party,
+                "asset_type": kind,
+                "asset_symbol": symbol,
+                "transaction_type": "sell" if side[n] == 0 else "buy",
+                "quantity": scaled(units[n] + 1, 6),
+                "price_per_unit": scaled(price, 4),
+                "transaction_amount": scaled(amount, 10),
+                "fee_amount": scaled(amount // 1000, 10),
+                "currency": "USD",
+                "transaction_timestamp": at,
+            }
+        )
     for (back, personal), trades in sorted(package.items()):
         stream = streams.TRANSACTIONS_PERSONAL if personal else streams.TRANSACTIONS_CORPORATE
         rows[stream.name] += landed(stream, trades, "faker_market", END - timedelta(days=days - back))
@@ -201,8 +279,11 @@ def _news(rows: dict[str, list[Row]], symbols: int) -> None:
             slot = END - timedelta(days=back * 5)
             item = {
                 "cryptocurrency": "bitcoin" if symbol == "BTC" else symbol,
-                "url": f"https://News.example/{i // 2}/{back}?q=%20|x", "title": AWKWARD[i % len(AWKWARD)] or "untitled",
-                "description": None if i % 2 else "d\\|", "date": slot - timedelta(hours=2) if i % 5 else None,
-                "source": "rss", "observed_at": slot,
-            }  # fmt: skip
+                "url": f"https://News.example/{i // 2}/{back}?q=%20|x",
+                "title": AWKWARD[i % len(AWKWARD)] or "untitled",
+                "description": None if i % 2 else "d\\|",
+                "date": slot - timedelta(hours=2) if i % 5 else None,
+                "source": "rss",
+                "observed_at": slot,
+            }
             rows["raw_news"] += landed(streams.NEWS, [item], "crypto_news", slot)

@@ -1,4 +1,5 @@
 """The hash of docs/hash.md: the reference, and what the engines made of the same rows."""
+# ruff: noqa: DTZ001 - warehouses hold UTC without a zone
 
 import re
 from datetime import date, datetime
@@ -53,7 +54,15 @@ def _check_vault(dbt: Dbt, raw: raw_data.Tables) -> int:
         vault = node["config"]["meta"].get("vault")
         if not vault or vault["kind"] == "link":
             continue
-        lineage = {vault["hk"], "observed_at", "row_version", "hashdiff", "record_source", "package_id", "load_timestamp"}
+        lineage = {
+            vault["hk"],
+            "observed_at",
+            "row_version",
+            "hashdiff",
+            "record_source",
+            "package_id",
+            "load_timestamp",
+        }
         types = {name: type_ for name, type_ in vault["columns"].items() if name not in lineage}
         for row in read(dbt.warehouse, f"vault.{node['name']}"):
             if vault["kind"] == "hub":
@@ -67,7 +76,9 @@ def _check_vault(dbt: Dbt, raw: raw_data.Tables) -> int:
 def _check_customers(dbt: Dbt, raw: raw_data.Tables) -> int:
     # From the very rows that were loaded, so that a value which an engine distorted on its way in would be seen.
     types = next(n for n in manifest(dbt).values() if n["name"] == "sat_company_details")["config"]["meta"]["vault"]
-    payload = {n: t for n, t in types["columns"].items() if n in raw["raw_corporates"].column_names and n != "updated_at"}
+    payload = {
+        n: t for n, t in types["columns"].items() if n in raw["raw_corporates"].column_names and n != "updated_at"
+    }
     del payload["row_version"], payload["package_id"], payload["load_timestamp"]
     expected = {
         (hash_of((row["company_id"], "key")), hashdiff_of(row, payload)) for row in _rows(raw["raw_corporates"])

@@ -11,11 +11,8 @@ Row = dict[str, Any]
 
 def _published(dbt: Dbt) -> list[tuple[str, str]]:
     """Return the relation and the hash column of every mart and semantic model."""
-    found = []
-    for node in manifest(dbt).values():
-        if node["schema"] in {"build_marts", "build_semantic"}:
-            found.append((f"{node['schema']}.{node['name']}", next(iter(node["columns"]))))
-    return sorted(found)
+    published = [n for n in manifest(dbt).values() if n["schema"] in {"build_marts", "build_semantic"}]
+    return sorted((f"{node['schema']}.{node['name']}", next(iter(node["columns"]))) for node in published)
 
 
 def _same(name: str, here: Any, there: Any) -> bool:
@@ -30,9 +27,7 @@ def test_marts_agree_on_both_engines(snowflake_dbt: Dbt, trino_dbt: Dbt) -> None
     assert len(relations) >= 13
     differences = []
     for relation, key in relations:
-        here, there = (
-            {row[key]: row for row in read(dbt.warehouse, relation)} for dbt in (snowflake_dbt, trino_dbt)
-        )
+        here, there = ({row[key]: row for row in read(dbt.warehouse, relation)} for dbt in (snowflake_dbt, trino_dbt))
         assert here, f"{relation} is empty"
         assert here.keys() == there.keys(), f"{relation}: keys differ"
         differences += [

@@ -16,8 +16,11 @@ asset_name, asset_category, asset_market_cap, transaction_timestamp, transaction
 transaction_quarter, transaction_month, transaction_week, transaction_day_of_week, transaction_hour, net_amount,
 fee_percentage, record_source, load_timestamp, package_id, dq_status, dq_reasons"""
 REAL_ACCOUNT = {
-    "SNOWFLAKE_ACCOUNT": "org-account", "SNOWFLAKE_PASSWORD": "x", "SNOWFLAKE_HOST": "", "SNOWFLAKE_DATABASE": "TICKVAULT",
-}  # fmt: skip
+    "SNOWFLAKE_ACCOUNT": "org-account",
+    "SNOWFLAKE_PASSWORD": "x",
+    "SNOWFLAKE_HOST": "",
+    "SNOWFLAKE_DATABASE": "TICKVAULT",
+}
 
 
 def _invoke(folder: Path, variables: dict[str, str], *arguments: str) -> dict[str, Any]:
@@ -65,10 +68,14 @@ def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> 
 
 def test_no_engine_is_named_outside_the_dispatch_files() -> None:
     shared = [
-        f for folder in ("models", "macros", "tests") for f in (PROJECT / folder).rglob("*.*") if "engine" not in f.parts
+        f
+        for folder in ("models", "macros", "tests")
+        for f in (PROJECT / folder).rglob("*.*")
+        if "engine" not in f.parts
     ]
     assert len(shared) > 50
-    named = [str(f) for f in shared if re.search("snowflake|trino|fakesnow|iceberg|postgres", f.read_text(), re.I)]
+    engines = re.compile("snowflake|trino|fakesnow|iceberg|postgres", re.IGNORECASE)
+    named = [str(f) for f in shared if engines.search(f.read_text())]
     assert named == []
 
 
@@ -81,7 +88,7 @@ def test_only_two_macros_are_dispatched() -> None:
 
 def test_keys_are_never_made_by_what_engines_disagree_on() -> None:
     for file in [*(PROJECT / "macros").rglob("*.sql"), *(PROJECT / "models").rglob("*.sql")]:
-        code = re.sub(r"\{#.*?#\}", "", file.read_text(), flags=re.S)
+        code = re.sub(r"\{#.*?#\}", "", file.read_text(), flags=re.DOTALL)
         assert not re.search(r"\bupper\(|\btrim\(\s*\{\{[^,]*\}\}\s*\)|date_format|to_unixtime", code), file
 
 

@@ -56,9 +56,20 @@ class Dbt:
         from dbt.cli.main import dbtRunner
 
         command = [
-            *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", self.warehouse.target,
-            "--target-path", str(self.target_path), "--log-path", str(self.target_path), "--no-use-colors", "--quiet",
-        ]  # fmt: skip
+            *arguments,
+            "--project-dir",
+            str(PROJECT),
+            "--profiles-dir",
+            str(PROJECT),
+            "--no-use-colors",
+            "--quiet",
+            "--target",
+            self.warehouse.target,
+            "--target-path",
+            str(self.target_path),
+            "--log-path",
+            str(self.target_path),
+        ]
         with environment(self.warehouse.environment()):
             result = dbtRunner().invoke(command)
         if check and not result.success:
@@ -88,9 +99,13 @@ class Snowflake:
     _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
-        "string": "varchar", "version": "varchar", "date32[day]": "date", "int64": "number(38,0)",
-        "timestamp[us, tz=UTC]": "timestamp_ntz(6)", "decimal128(38, 10)": "number(38,10)",
-    }  # fmt: skip
+        "string": "varchar",
+        "version": "varchar",
+        "date32[day]": "date",
+        "int64": "number(38,0)",
+        "timestamp[us, tz=UTC]": "timestamp_ntz(6)",
+        "decimal128(38, 10)": "number(38,10)",
+    }
 
     def environment(self) -> dict[str, str]:
         return {**self.variables, "SNOWFLAKE_DATABASE": self.database}
@@ -101,9 +116,14 @@ class Snowflake:
 
             v = self.variables
             self._connection = snowflake.connector.connect(
-                account=v["SNOWFLAKE_ACCOUNT"], user="tickvault", password="tickvault", host=v["SNOWFLAKE_HOST"],
-                port=int(v["SNOWFLAKE_PORT"]), protocol=v["SNOWFLAKE_PROTOCOL"], network_timeout=60,
-            )  # fmt: skip
+                account=v["SNOWFLAKE_ACCOUNT"],
+                user="tickvault",
+                password="tickvault",
+                host=v["SNOWFLAKE_HOST"],
+                port=int(v["SNOWFLAKE_PORT"]),
+                protocol=v["SNOWFLAKE_PROTOCOL"],
+                network_timeout=60,
+            )
             cursor = self._connection.cursor()
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self.database}")
             cursor.execute(f"USE DATABASE {self.database}")
@@ -162,9 +182,13 @@ class Trino:
     _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
-        "string": "text", "version": 'text COLLATE "C"', "date32[day]": "date", "int64": "bigint",
-        "timestamp[us, tz=UTC]": "timestamptz", "decimal128(38, 10)": "numeric(38,10)",
-    }  # fmt: skip
+        "string": "text",
+        "version": 'text COLLATE "C"',
+        "date32[day]": "date",
+        "int64": "bigint",
+        "timestamp[us, tz=UTC]": "timestamptz",
+        "decimal128(38, 10)": "numeric(38,10)",
+    }
 
     def environment(self) -> dict[str, str]:
         return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
@@ -198,8 +222,10 @@ class Trino:
 
     def reset(self) -> None:
         """Drop everything that dbt built."""
-        for schema, table, kind in self.query("SELECT table_schema, table_name, table_type FROM lake.information_schema"
-                                              ".tables WHERE table_schema <> 'information_schema'"):  # fmt: skip
+        for schema, table, kind in self.query(
+            "SELECT table_schema, table_name, table_type FROM lake.information_schema"
+            ".tables WHERE table_schema <> 'information_schema'"
+        ):
             self.query(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} lake.{schema}.{table}")
 
 
