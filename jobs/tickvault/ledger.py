@@ -235,7 +235,7 @@ class Ledger:
         )
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run a reading statement."""
+        """Run a statement that returns rows, in a transaction of its own."""
         return self._all(sql, *values)
 
     # Plumbing

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     snowflake_database: str = Field("TICKVAULT", description="Database")
     snowflake_schema: str = Field("RAW", description="Schema of the batch tables")
     snowflake_schema_staging: str = Field("STAGING", description="Schema of the price tables")
+    snowflake_reader_role: str = Field("TICKVAULT_READER", description="Role that may read what is published")
     snowflake_host: str | None = Field(None, description="Host of the emulator; empty for a real account")
     snowflake_port: int = Field(443, description="Port of SNOWFLAKE_HOST")
     snowflake_protocol: Literal["http", "https"] = Field("https", description="Protocol of SNOWFLAKE_HOST")
@@ -59,6 +60,13 @@ class Settings(BaseSettings):
     trino_user: str = Field("tickvault", description="User that builds and queries")
     trino_password: SecretStr | None = Field(None, description="Password; needs TRINO_SCHEME=https")
     trino_scheme: Literal["http", "https"] = Field("http", description="Protocol of TRINO_HOST")
+    trino_lake_catalog: str = Field("lake", description="Iceberg catalogue the warehouse is built in")
+    trino_raw_catalog: str = Field("postgres", description="Catalogue through which the raw tables are read")
+
+    # Warehouse
+    dbt_project_dir: Path = Field(Path("dbt"), description="Folder of the dbt project")
+    dbt_target_path: Path | None = Field(None, description="Folder dbt writes to [default: dbt in TICKVAULT_HOME]")
+    dbt_lock_wait_seconds: float = Field(3600.0, ge=0, description="Seconds a build waits for the one before it")
 
     # Sources
     binance_base_url: str = Field("https://api.binance.com", description="Base URL of Binance's REST API")
@@ -124,6 +132,8 @@ class Settings(BaseSettings):
     tickvault_log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")
     lock_wait_seconds: float = Field(30.0, ge=0, description="Seconds a job waits for another one of its name")
     pushgateway_url: str | None = Field(None, description="Prometheus Pushgateway; empty pushes nothing")
+    alert_webhook_url: SecretStr | None = Field(None, description="Told once when an alert fires and ends, as Slack")
+    alert_receiver_url: str = Field("http://localhost:9093", description="Receiver that tickvault alert test tries")
     fault_at: str | None = Field(None, description="Test only: end the process with 137 at this named point")
 
     @field_validator("tickvault_clock")
