@@ -58,12 +58,14 @@ def run_flows(  # noqa: PLR0913 - what a host is made of
     if server is not None:
         server.wait()
     import prefect.context
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     prefect.context.refresh_global_settings_context()  # it was imported before the server had its address, perhaps
 
     def run(name: str) -> FlowResult:
         host = Host(settings, runner, on_event, environment or {})
-        with hosting(host):
+        # A heartbeat is for a reconciler; here its thread would only hold up the flow's end by a second.
+        with hosting(host), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             state = flow_object(name)(slot=slot.id, force=force, return_state=True)
         verdict = judge(host.results)
         if not host.results or verdict.exit_code == 0 and not state.is_completed():

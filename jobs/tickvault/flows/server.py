@@ -15,7 +15,7 @@ from tickvault.errors import SinkUnavailableError
 from tickvault.settings import Settings, environment, export
 
 _CHILD = "import sys; from tickvault.flows.server import run_child; run_child(int(sys.argv[1]))"
-_START_SECONDS = 120.0
+_START_SECONDS = 180.0
 
 
 class PrefectServer:
@@ -42,9 +42,12 @@ class PrefectServer:
                     "PREFECT_API_URL": "",
                 }
             )
+            # In memory there is one connection. With a file, Prefect's own background writers collide with its API:
+            # SQLite answers «locked» at once, and the client then waits two seconds, several times a minute.
+            memory = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///:memory:"}
             command = [sys.executable, "-c", _CHILD, str(listening.fileno())]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[listening.fileno()], env=environment()
+                command, stdin=subprocess.PIPE, pass_fds=[listening.fileno()], env=environment() | memory
             )
         export({"PREFECT_API_URL": self.url})
 
@@ -52,7 +55,7 @@ class PrefectServer:
         """Wait until the server answers.
 
         Raises:
-            SinkUnavailableError: It ended, or does not answer in two minutes.
+            SinkUnavailableError: It ended, or does not answer in three minutes.
         """
         import requests
 
@@ -101,7 +104,7 @@ def run_child(number: int) -> None:
     import signal
 
     def follow_parent() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # not sys.stdin: its lock would not let a failed interpreter go
         os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,50 @@
+"""``tickvault backfill``: run a source or a flow for a range of slots."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from tickvault.cli.options import SlotParam, dry_run_option, load_settings
+from tickvault.slot import Schedule, Slot
+
+
+@click.command()
+@click.argument("name")
+@click.option("--from", "first", type=SlotParam(), required=True, help="First slot, or a date such as 2026-11-01.")
+@click.option("--to", "last", type=SlotParam(), help="Last slot, or a date, included [default: the last slot due]")
+@click.option("--force", is_flag=True, help="Read slots again that are complete.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the steps' own log too.")
+@dry_run_option
+def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: bool, dry_run: bool) -> None:
+    r"""Run NAME, a source or a flow, for every slot of its schedule in a range, oldest first.
+
+    Its packages are loaded into every target at the end. A slot that is complete is not read again, so a backfill that
+    was interrupted is simply started again. The exit code is that of the worst step.
+
+    \b
+    Examples:
+      tickvault backfill binance --from 2026-11-01 --to 2026-11-20
+      tickvault backfill batch-data-pipeline --from 2026-11-01 --dry-run
+    """
+    from tickvault import backfill
+    from tickvault.cli.progress import Progress
+    from tickvault.flows.verdict import worst
+    from tickvault.runners import open_runner
+
+    settings = load_settings()
+    now = settings.tickvault_clock or datetime.now(UTC)
+    plan = backfill.plan_of(name.replace("_", "-") if name.endswith("pipeline") else name)
+    slots = backfill.slots(Schedule(plan.cron, plan.timezone), first, last, now)
+    work = backfill.steps(plan, slots, settings, force=force)
+    if dry_run or not work:
+        for slot, step in work:
+            click.echo(f"{slot} {step.name}: tickvault {' '.join(step.argv)}")
+        click.echo(f"{len(slots)} slot(s), {len(work)} step(s)")
+        return
+    progress = Progress(verbose=verbose)
+    with open_runner(settings) as runner:
+        results = backfill.run(work, runner, plan.name, progress)
+    bad = [r for r in results if r.status not in ("complete", "off")]
+    click.echo(f"{len(slots)} slot(s), {len(results)} step(s), {len(bad)} not complete")
+    sys.exit(worst(r.outcome.exit_code for r in results))
