@@ -64,6 +64,7 @@ def _values(made: dict[str, Recipe]) -> str:
     values = {
         "jobs": {"imageTags": {name: recipe.tag for name, recipe in made.items()}},
         "snowflakeEmulator": {"image": {"tag": made["emulator"].tag}},
+        "alertReceiver": {"image": {"tag": made["alert-receiver"].tag}},
         "marketSimulator": {"image": {"tag": made["simulator"].tag}},
     }
     return json.dumps(values, indent=1) + "\n"

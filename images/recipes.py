@@ -43,7 +43,7 @@ def recipes() -> dict[str, Recipe]:
             raise ValueError(f"images.toml: {name} has no module in jobs/tickvault")
     return {
         name: _recipe(stages.get(name, "extra" if name in extras else "base"), extras.get(name, ""))
-        for name in sorted({*derived, *extras})
+        for name in sorted({*derived, *extras, *stages})
     }
 
 

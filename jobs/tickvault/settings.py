@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     tickvault_home: Path = Field(Path(".tickvault"), description="Folder of the embedded engines' data")
     tickvault_runner: Literal["process", "kubernetes"] = Field("process", description="Where flows start their steps")
     tickvault_namespace: str = Field("tickvault", description="Namespace of the jobs, for the kubernetes runner")
+    tickvault_flows_namespace: str | None = Field(
+        None, description="Namespace of the flows' pods, where it is not TICKVAULT_NAMESPACE"
+    )
     tickvault_build: Literal["off", "snowflake", "trino", "both"] = Field(
         "off", description="Targets a flow asks for a dbt build after its loads"
     )
@@ -132,9 +135,13 @@ class Settings(BaseSettings):
     tickvault_log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")
     lock_wait_seconds: float = Field(30.0, ge=0, description="Seconds a job waits for another one of its name")
     pushgateway_url: str | None = Field(None, description="Prometheus Pushgateway; empty pushes nothing")
-    alert_webhook_url: SecretStr | None = Field(None, description="Told once when an alert fires and ends, as Slack")
-    alert_receiver_url: str = Field("http://localhost:9093", description="Receiver that tickvault alert test tries")
     fault_at: str | None = Field(None, description="Test only: end the process with 137 at this named point")
+
+    # Alerts
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Where Slack or its like hears of alerts; empty: nobody"
+    )
+    alert_receiver_url: str = Field("http://localhost:9093", description="The receiver `tickvault alert test` tries")
 
     @field_validator("tickvault_clock")
     @classmethod

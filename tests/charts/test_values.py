@@ -94,6 +94,10 @@ def test_subcharts_are_links_to_their_folders() -> None:
             {"global": {"generateSecrets": True}, "trino": {"catalogs": {"kafka": {"enabled": True}}}},
             "trino.catalogs.kafka.enabled needs a Kafka",
         ),
+        (
+            {"global": {"generateSecrets": True}, "prometheus": {"enabled": True}, "alertReceiver": {"enabled": True}},
+            "set prometheus.alerting.alertmanagers to [tickvault-alert-receiver:9093]",
+        ),
     ],
 )
 def test_contradictions_end_in_a_sentence(values: dict[str, Any], sentence: str) -> None:

@@ -21,6 +21,9 @@
 {{- if and .Values.trino.enabled .Values.trino.catalogs.kafka.enabled (not .Values.kafka.enabled) (not $external.kafka.bootstrap) -}}
 {{- fail "tickvault: trino.catalogs.kafka.enabled needs a Kafka: enable kafka, or set global.external.kafka.bootstrap." -}}
 {{- end -}}
+{{- if and .Values.alertReceiver.enabled .Values.prometheus.enabled (not .Values.prometheus.alerting.alertmanagers) -}}
+{{- fail (printf "tickvault: alertReceiver.enabled, but Prometheus does not know it: set prometheus.alerting.alertmanagers to [%s-alert-receiver:9093]." .Release.Name) -}}
+{{- end -}}
 {{- if and .Values.snowflakeEmulator.enabled $external.snowflake.account -}}
 {{- fail "tickvault: snowflakeEmulator.enabled and global.external.snowflake.account contradict each other: load the emulator, or the real account." -}}
 {{- end -}}
