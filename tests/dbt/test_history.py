@@ -205,7 +205,8 @@ def _arrived(histories: dict[int, list[Arrival]], step: int) -> Iterable[Arrival
 
 def _same(found: dict[str, set[tuple[Any, ...]]], expected: dict[str, set[tuple[Any, ...]]], what: str) -> None:
     for name, rows in expected.items():
-        odd = sorted(map(str, found[name] ^ rows))
+        # An employment that was read once and corrected later stays a link; the raw table has forgotten it.
+        odd = sorted(map(str, rows - found[name] if name == "link_customer_company" else rows ^ found[name]))
         assert not odd, f"{what}: {name}, {len(odd)} rows, for instance {odd[:4]}"
 
 

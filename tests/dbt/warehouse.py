@@ -224,9 +224,9 @@ class Trino:
         """Drop everything that dbt built."""
         for schema, table, kind in self.query(
             "SELECT table_schema, table_name, table_type FROM lake.information_schema"
-            ".tables WHERE table_schema <> 'information_schema'"
+            ".tables WHERE table_schema NOT IN ('information_schema', 'system')"
         ):
-            self.query(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} lake.{schema}.{table}")
+            self.query(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} IF EXISTS lake.{schema}.{table}")
 
 
 def _columns(warehouse: Warehouse, relation: str, catalogue: str) -> dict[str, str]:
