@@ -5,7 +5,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from tickvault.settings import Settings
 
@@ -26,6 +26,13 @@ def configure(settings: Settings, **context: str) -> None:
     root.setLevel(settings.tickvault_log_level)
     for chatty in ("urllib3", "botocore", "boto3", "snowflake", "yfinance", "peewee", "httpx", "faker"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def copy_to(file: TextIO, settings: Settings, **context: str) -> logging.Handler:
+    """Return a handler that writes a further copy of the log, as JSON, for the caller to add and remove."""
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(_Formatter(settings.secrets(), True, context))
+    return handler
 
 
 class _Formatter(logging.Formatter):

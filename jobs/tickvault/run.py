@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from tickvault import faults, log, metrics
+from tickvault import faults, joblog, log, metrics
 from tickvault.errors import ExitCode, InterruptedRunError, PlatformError
 from tickvault.ledger import Ledger, Run
 from tickvault.settings import Settings
@@ -97,9 +97,10 @@ def run_job(job: Job, settings: Settings, slot: Slot | None = None) -> int:
             log.configure(settings, job=job.name, slot=slot.id)
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
-                code = _attempt(
-                    job, Session(settings, ledger, ledger.start(job.name, slot, settings.tickvault_job_name), report)
-                )
+                run = ledger.start(job.name, slot, settings.tickvault_job_name)
+                session = Session(settings, ledger, run, report)
+                with joblog.kept(session, job.name):
+                    code = _attempt(job, session)
     except PlatformError as error:
         code = error.exit_code
         report.details["error"] = _say(error)

@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.types._datetime import now
+from prefect.types import DateTime
 
 _WAITING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
@@ -28,13 +28,17 @@ def newer_run(client: SyncPrefectClient, run: FlowRun) -> str | None:
     """
     if not (run.auto_scheduled and run.deployment_id and run.expected_start_time):
         return None
+    due_now = DateTime.now("UTC")
     due = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_WAITING)),
-            expected_start_time=FlowRunFilterExpectedStartTime(after_=run.expected_start_time, before_=now("UTC")),
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=run.expected_start_time, before_=due_now),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
     )
-    later = [r for r in due if r.id != run.id and r.auto_scheduled and r.expected_start_time > run.expected_start_time]
+    mine = run.expected_start_time
+    later = [
+        r for r in due if r.id != run.id and r.auto_scheduled and r.expected_start_time and r.expected_start_time > mine
+    ]
     return later[0].name if later else None

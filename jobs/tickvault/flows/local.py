@@ -26,7 +26,7 @@ class FlowResult:
     steps: list[StepResult]
 
 
-def run_flows(  # noqa: PLR0913 - what a host is made of
+def run_flows(
     names: Sequence[str],
     slot: Slot,
     runner: Runner,
@@ -68,7 +68,7 @@ def run_flows(  # noqa: PLR0913 - what a host is made of
         with hosting(host), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             state = flow_object(name)(slot=slot.id, force=force, return_state=True)
         verdict = judge(host.results)
-        if not host.results or verdict.exit_code == 0 and not state.is_completed():
+        if not host.results or (verdict.exit_code == 0 and not state.is_completed()):
             # Prefect itself failed: what it says is all there is.
             verdict = Verdict(state.name or "Crashed", state.message or "the flow ended without a word", 75)
         return FlowResult(name, slot.id, verdict, host.results)
@@ -88,5 +88,3 @@ def flow_object(name: str) -> Any:
         return getattr(import_module(f"tickvault.flows.{module}"), module)
     except ModuleNotFoundError as error:
         raise ConfigError(f"flows need Prefect: install Tickvault with its extra 'prefect' ({error})") from error
-
-

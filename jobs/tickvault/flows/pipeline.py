@@ -87,7 +87,7 @@ def _run_stages(
                 _end(host, flow, slot, results, StepResult(step.name, outcome))
                 continue
             attempt = run_step.with_options(
-                name=step.name, retries=step.retries, retry_delay_seconds=list(step.retry_delays) or None
+                name=step.name, retries=step.retries, retry_delay_seconds=list(step.retry_delays)
             )
             futures[step.name] = attempt.submit(flow, step, slot, host, owner, environment, results)
         for name, future in futures.items():

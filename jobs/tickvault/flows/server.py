@@ -67,10 +67,11 @@ class PrefectServer:
             try:
                 # The socket is open already: the request waits in its backlog until the server is up.
                 requests.get(f"{self.url}/health", timeout=10).raise_for_status()
-                return
             except requests.RequestException as error:
                 if time.monotonic() > deadline:
                     raise SinkUnavailableError(f"the local Prefect server does not answer: {error}") from error
+            else:
+                return
 
     def stop(self) -> None:
         """End the child."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from tickvault.errors import SinkUnavailableError
 from tickvault.flows.plan import Step
@@ -117,7 +118,7 @@ class _Child:
         self.pid = 0
         self._told, self._rest = b"", b""
 
-    def __enter__(self) -> "_Child":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -130,8 +130,8 @@ def _become(request: dict[str, Any], output: int) -> NoReturn:
         ):
             signal.signal(number, handler)
         os.setsid()
-        for number in (1, 2):
-            os.dup2(output, number)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
         os.chdir(request["folder"])
