@@ -20,7 +20,7 @@ from tickvault.flows.plan import PLANS, stages
 from tickvault.settings import Settings
 
 sys.path.insert(0, str(ROOT / "images"))
-from recipes import recipes  # noqa: E402 - the images' recipes are not in a package
+from recipes import recipes
 
 pytestmark = pytest.mark.usefixtures("helm")
 SNAPSHOT = Path(__file__).parent / "jobs.txt"
@@ -119,7 +119,8 @@ def test_a_job_knows_only_the_secrets_it_needs() -> None:
 
 
 def test_exit_codes_decide_what_is_tried_again() -> None:
-    final = [ExitCode.PARTIAL, ExitCode.REJECTED, ExitCode.CONFIGURATION]
+    usage = click.UsageError.exit_code
+    final = [usage, ExitCode.PARTIAL, ExitCode.REJECTED, ExitCode.CONFIGURATION]
     for name, spec in _cronjobs().items():
         job = spec["jobTemplate"]["spec"]
         evicted, failed = job["podFailurePolicy"]["rules"]
