@@ -97,6 +97,7 @@ def run_job(job: Job, settings: Settings, slot: Slot | None = None) -> int:
             log.configure(settings, job=job.name, slot=slot.id)
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
+                metrics.push_start(settings, job.name)
                 run = ledger.start(job.name, slot, settings.tickvault_job_name)
                 session = Session(settings, ledger, run, report)
                 with joblog.kept(session, job.name):

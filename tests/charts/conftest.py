@@ -2,16 +2,22 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of a tool, or fail it."""
+    if os.environ.get("REQUIRE_ENGINES") == "1":
+        pytest.fail(f"{what}, and REQUIRE_ENGINES=1")
+    pytest.skip(what)
+
+
 def _tool(name: str) -> str:
     path = shutil.which(name)
-    if path is None and os.environ.get("REQUIRE_ENGINES") == "1":
-        pytest.fail(f"{name} is not on the PATH, and REQUIRE_ENGINES=1")
     if path is None:
-        pytest.skip(f"{name} is not on the PATH")
+        missing(f"{name} is not on the PATH")
     return path
 
 

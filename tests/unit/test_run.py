@@ -11,6 +11,7 @@ import pytest
 
 from tickvault import errors
 from tickvault.ledger import Ledger
+from tickvault.migrations import STEPS
 from tickvault.run import BUG, Report, Session, run_job
 from tickvault.slot import Slot
 
@@ -155,7 +156,7 @@ def test_migrations_are_safe_when_many_jobs_start_at_once(make_settings, postgre
         t.join()
     assert failures == []
     with Ledger.open(make_settings(**fields)) as ledger:
-        assert ledger.query("SELECT count(*) FROM data_platform.migrations") == [(1,)]
+        assert ledger.query("SELECT count(*) FROM data_platform.migrations") == [(len(STEPS),)]
         assert ledger.query("SELECT count(*) FROM data_platform.watermarks") == [(0,)]
 
 
