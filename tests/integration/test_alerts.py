@@ -1,17 +1,23 @@
 """Alerts as Prometheus pushes them, into a real PostgreSQL and on to a real webhook."""
 
 import json
+import os
 import queue
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import yaml
 from click.testing import CliRunner
 
 from tickvault.alerts import history
@@ -303,3 +309,67 @@ def test_the_command_says_what_is_missing(
         done = run(settings, monkeypatch, "test", "--wait", "0.5", alert_receiver_url=url)
     assert done.exit_code == 10
     assert "the webhook was not told" in done.stderr
+
+
+CHART = Path(__file__).parents[2] / "charts/prometheus"
+IMAGE = f"prom/prometheus:{yaml.safe_load((CHART / 'values.yaml').read_text())['image']['tag']}"
+
+
+class Pushgateway(BaseHTTPRequestHandler):
+    """What the last run of a job left, as the Pushgateway shows it."""
+
+    exit_code = 65
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(f'tickvault_run_exit_code{{job="extract-binance"}} {Pushgateway.exit_code}\n'.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def prometheus(folder: Path, receiver: str, scraped: str) -> Iterator[None]:
+    """Prometheus with the chart's rules, in a container; everything happens every second."""
+    docker = shutil.which("docker") or ""
+    if not docker or subprocess.run([docker, "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
+        if os.environ.get("REQUIRE_ENGINES") == "1":
+            pytest.fail(f"the image {IMAGE} is not here, and REQUIRE_ENGINES=1")
+        pytest.skip(f"the image {IMAGE} is not here")
+    folder.chmod(0o755)
+    (folder / "alerts.yaml").write_text((CHART / "files/alerts.yaml").read_text().replace("STALE_SECONDS", "93600"))
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["/config/alerts.yaml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [receiver]}]}]},
+        "scrape_configs": [{"job_name": "jobs", "honor_labels": True, "static_configs": [{"targets": [scraped]}]}],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    flags = ("--config.file=/config/prometheus.yml", "--storage.tsdb.path=/tmp/data", "--rules.alert.resend-delay=1s")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [docker, "run", "--rm", "--detach", "--network", "host", "--volume", f"{folder}:/config:ro", IMAGE]
+    container = subprocess.check_output([*command, *flags, f"--web.listen-address=127.0.0.1:{port}"], text=True).strip()
+    try:
+        yield
+    finally:
+        subprocess.run([docker, "rm", "--force", container], capture_output=True, check=True)
+
+
+@pytest.mark.engine("prometheus")
+def test_a_failed_run_fires_in_a_real_prometheus(settings: Settings, webhook: Webhook, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pushgateway) as gateway, listening(settings, "127.0.0.1", 0) as url:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        with prometheus(tmp_path, url.removeprefix("http://"), f"127.0.0.1:{gateway.server_address[1]}"):
+            told = webhook.heard.get(timeout=60)
+            assert told["text"] == "[FIRING] critical RunFailed: extract-binance ended with exit code 65"
+            assert "tickvault run-now extract-binance" in told["attachments"][0]["text"]
+            Pushgateway.exit_code = 0
+            told = webhook.heard.get(timeout=60)
+            assert told["text"].startswith("[RESOLVED] critical RunFailed: extract-binance")
+        gateway.shutdown()
+    (row,) = rows(settings)
+    assert (row["status"], row["started_at"] <= row["ended_at"]) == ("resolved", True)
+    assert webhook.heard.empty()
