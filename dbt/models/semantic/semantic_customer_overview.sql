@@ -46,8 +46,11 @@ totals as (
         sum(cast(positions.transaction_amount as decimal(38,10))) as transaction_amount,
         sum(cast(positions.fee_amount as decimal(38,10))) as fee_amount,
         count(*) as asset_count,
-        sum(cast(positions.quantity_held as double) * coalesce(closes.close_price, cast(assets.last_price as double)))
-            as holdings_value,
+        -- Added up as decimals: a sum of doubles depends on their order, and the same data would look changed.
+        sum(cast(
+            cast(positions.quantity_held as double) * coalesce(closes.close_price, cast(assets.last_price as double))
+            as decimal(38,10)
+        )) as holdings_value,
         min(positions.first_transaction_at) as first_transaction_at,
         max(positions.last_transaction_at) as last_transaction_at
     from positions

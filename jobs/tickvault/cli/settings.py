@@ -14,6 +14,7 @@ _GROUPS = {
     "PostgreSQL / TimescaleDB": "postgres_host",
     "Snowflake": "snowflake_account",
     "Trino": "trino_host",
+    "Warehouse": "dbt_project_dir",
     "Sources": "binance_base_url",
     "Simulated market": "faker_seed",
     "Runs": "tickvault_slot",

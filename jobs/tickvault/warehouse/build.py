@@ -1,0 +1,157 @@
+"""The job that builds a target: dbt builds and tests aside, and what passed is published."""
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from tickvault.errors import GateFailedError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.run import Session
+from tickvault.warehouse.dbt import Dbt, NodeResult, is_away
+from tickvault.warehouse.journal import Build, Journal, digest
+from tickvault.warehouse.publication import PREFIX, Mart, Shelf, Stamp, publish
+from tickvault.warehouse.target import Target
+
+_log = logging.getLogger(__name__)
+_SLOWEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """Builds, tests and publishes one target; not at all when a green build saw the same loads.
+
+    Every flow asks for a build of its slot when its loads are in. The lock on the name lets one build at a time run;
+    whoever waited and finds that one which started after its loads is green has nothing left to do.
+
+    Args:
+        target: What to build.
+        select: dbt selectors; everything when empty.
+        full_refresh: Make incremental models anew.
+        force: Build although nothing was loaded since.
+    """
+
+    target: Target
+    select: tuple[str, ...] = ()
+    full_refresh: bool = False
+    force: bool = False
+    exclusive: bool = True
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.target.job
+
+    def run(self, session: Session) -> None:
+        """Build what is due.
+
+        Raises:
+            GateFailedError: Tests failed; nothing was published and the failing rows are in the quarantine schema.
+            TerminalError: A model does not run.
+            SinkUnavailableError: The engine does not answer.
+        """
+        settings, report = session.settings, session.report
+        journal = Journal(session.ledger, self.target)
+        inputs = journal.inputs(settings.dbt_project_dir, settings.seeds_path)
+        selection = " ".join(sorted(self.select))
+        before = journal.covering(inputs, selection)
+        if before and not (self.force or self.full_refresh):
+            report.details["covered_by"] = before[0]
+            report.notes.append(
+                f"nothing was loaded since the green build of {before[1]} UTC, so dbt was not started (--force)"
+            )
+            return
+        build = Build(uuid.uuid4().hex, session.run, inputs)
+        journal.start(build, selection)
+        green = False
+        try:
+            results = Dbt(settings, self.target).build(
+                self.select, digest(settings.dbt_project_dir, settings.seeds_path), full_refresh=self.full_refresh
+            )
+            self._account(session, results)
+            with _noted(journal, build, results):
+                _judge(results)
+                with _shelf(session, self.target) as shelf:
+                    results[:] = _counted(shelf, results)
+                    if journal.may_publish(selection):
+                        self._publish(session, build, results, shelf)
+                    else:
+                        report.notes.append(
+                            "a build failed since the last whole one: parts are published after the next"
+                        )
+            green = True
+        finally:
+            journal.finish(build, green=green)
+
+    def _account(self, session: Session, results: list[NodeResult]) -> None:
+        report = session.report
+        report.details["nodes"] = len(results)
+        report.details["slowest"] = {
+            r.name: r.seconds for r in sorted(results, key=lambda r: r.seconds, reverse=True)[:_SLOWEST]
+        }
+        report.notes += [f"warning: {_sentence(r)}" for r in results if r.status == "warn"]
+
+    def _publish(self, session: Session, build: Build, results: list[NodeResult], shelf: Shelf) -> None:
+        built = {r.name: r for r in results if r.stored and r.schema.startswith(PREFIX)}
+        marts = [Mart(r.name, r.schema) for r in built.values()]
+        published = publish(shelf, marts, Stamp(session.slot, session.run.run_id, build.id))
+        rows = {m.name: built[m.name].rows for m in published}
+        session.report.add(rows_loaded=sum(n or 0 for n in rows.values()))
+        session.report.details["published"] = rows
+        session.report.notes.append(
+            f"published {len(published)} of {len(marts)} marts and semantic models"
+            + (f": {', '.join(f'{name} ({n:,})' for name, n in rows.items())}" if rows else ": none has changed")
+        )
+
+
+@contextmanager
+def _noted(journal: Journal, build: Build, results: list[NodeResult]) -> Iterator[None]:
+    """Note what the nodes did, however the rest goes."""
+    try:
+        yield
+    finally:
+        journal.note(build, results)
+
+
+def _counted(shelf: Shelf, results: list[NodeResult]) -> list[NodeResult]:
+    """Add the rows that the built tables hold."""
+    counts = shelf.count([r.relation for r in results if r.stored])
+    return [replace(r, rows=counts[r.relation]) if r.stored else r for r in results]
+
+
+@contextmanager
+def _shelf(session: Session, target: Target) -> Iterator[Shelf]:
+    """Give the shelf of a target's engine; each is imported only where it is used."""
+    if target.engine == "trino":
+        from tickvault.warehouse.trino_publication import TrinoShelf
+        from tickvault.warehouse.trino_session import TrinoSession
+
+        with TrinoSession(session.settings, TrinoShelf.session_properties(session.settings)) as trino:
+            yield TrinoShelf(trino, session.settings, session.ledger, target)
+        return
+    from contextlib import closing
+
+    from tickvault.snowflake.connection import Connection
+    from tickvault.warehouse.snowflake_publication import SnowflakeShelf
+
+    with closing(Connection(session.settings)) as connection:
+        yield SnowflakeShelf(connection, session.settings)
+
+
+def _judge(results: list[NodeResult]) -> None:
+    """Raise what is wrong: a model that does not run before tests that fail, since those may be for want of it."""
+    broken = [r for r in results if r.status == "error"]
+    failed = [r for r in results if r.status == "fail"]
+    for result in (*broken, *failed):
+        _log.error("%s", _sentence(result), extra={"node": result.name, "status": result.status})
+    if broken:
+        error: type[PlatformError] = SinkUnavailableError if is_away(broken[0].message or "") else TerminalError
+        raise error("nothing was published; " + "; ".join(_sentence(r) for r in broken[:3]))
+    if failed:
+        raise GateFailedError([_sentence(r) for r in failed])
+
+
+def _sentence(result: NodeResult) -> str:
+    if result.kind != "test" or result.status == "error":
+        return f"{result.kind} {result.name}: {result.message}"
+    return f"{result.name}: {result.rows or 0} row(s), kept in {result.relation.replace(chr(34), '')}"

@@ -1,0 +1,205 @@
+"""Runs dbt in this process: settings in, what each node did out. The one place that knows dbt's interface."""
+
+import hashlib
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from tickvault.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.settings import Settings, export
+from tickvault.warehouse.target import Target
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+
+_log = logging.getLogger(__name__)
+
+_VARIABLES = (
+    *(f"snowflake_{n}" for n in ("account", "user", "password", "private_key", "private_key_path")),
+    *(f"snowflake_{n}" for n in ("private_key_passphrase", "role", "warehouse", "database", "schema")),
+    *(f"snowflake_{n}" for n in ("schema_staging", "host", "port", "protocol")),
+    *(f"trino_{n}" for n in ("host", "port", "user", "password", "scheme", "lake_catalog", "raw_catalog")),
+)
+"""Settings the project reads, in profiles.yml and sources/, as environment variables of the same names."""
+_PARSED_FROM = (
+    *("snowflake_database", "snowflake_schema", "snowflake_schema_staging"),
+    *("trino_lake_catalog", "trino_raw_catalog"),
+)
+_AWAY = (
+    *("failed to connect", "connection refused", "max retries exceeded", "timed out", "name or service not known"),
+    *("connection aborted", "connection reset", "server is still initializing", "no nodes available", "250001"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What one node of the project did.
+
+    Args:
+        name: The node's name.
+        kind: model, seed or test.
+        schema: Schema of a model; of a test, that of its failing rows.
+        relation: The table itself, in full.
+        status: dbt's word: success, pass, warn, fail, error or skipped.
+        seconds: How long it took.
+        rows: Failing rows of a test; of a model nothing, engines count differently.
+        stored: Whether the model is a table.
+        message: What the engine said, where something is wrong.
+    """
+
+    name: str
+    kind: str
+    schema: str
+    relation: str
+    status: str
+    seconds: float
+    rows: int | None
+    message: str | None
+    stored: bool = False
+
+
+class Dbt:
+    """The project against one target.
+
+    Args:
+        settings: Where target and project are.
+        target: The target.
+    """
+
+    def __init__(self, settings: Settings, target: Target) -> None:
+        self._settings, self._target = settings, target
+        base = settings.dbt_target_path or settings.tickvault_home / "dbt"
+        self.folder = (base / target.engine).absolute()
+        """What dbt writes: the parsed project, compiled SQL, documentation."""
+        self.project = settings.dbt_project_dir.absolute()
+
+    def build(self, select: Sequence[str], digest: str, *, full_refresh: bool = False) -> list[NodeResult]:
+        """Build and test what is selected, everything of the target when nothing is; unit tests are for ``make test``.
+
+        Args:
+            select: dbt selectors; of each only what the target has.
+            digest: Fingerprint of the project, to tell whether its parsed form can be used again.
+            full_refresh: Pass ``--full-refresh`` on. Vault tables stay as they are.
+
+        Raises:
+            ConfigError: The project, a selector or the profile is wrong.
+            SinkUnavailableError: The target does not answer.
+        """
+        tag = f"tag:{self._target.engine}"
+        arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json", "--select"]
+        arguments += [f"{s},{tag}" for s in select] or [tag]
+        with self._parsed(digest) as manifest:
+            result = self._invoke([*arguments, *(["--full-refresh"] if full_refresh else [])], manifest)
+        nodes = [_node(r) for r in getattr(result.result, "results", None) or []]
+        if not nodes:
+            raise ConfigError(f"dbt: nothing is selected by '{' '.join(select)}' in target {self._target.name}")
+        return nodes
+
+    def run(self, *arguments: str) -> None:
+        """Run another command, such as ``debug`` or ``docs generate``; errors as of ``build``."""
+        result = self._invoke(list(arguments), None, quiet=False)
+        if not result.success:
+            raise TerminalError(f"dbt {' '.join(arguments)} failed in target {self._target.name}; see above")
+
+    def parse(self, digest: str) -> Path:
+        """Parse the project without asking the target, and keep the result beside it: for an image."""
+        self._invoke(["parse"], None)
+        shipped = self.project / "parsed" / f"{self._key(digest)}.msgpack"
+        shipped.parent.mkdir(exist_ok=True)
+        shutil.copyfile(self.folder / "partial_parse.msgpack", shipped)
+        return shipped
+
+    @contextmanager
+    def _parsed(self, digest: str) -> Iterator["Manifest | None"]:
+        """Give the project as it was parsed before, by an earlier build or into the image; keep it if it was not.
+
+        dbt's own partial parsing would start anew wherever user or host differ from those it was parsed with.
+        """
+        from dbt.contracts.graph.manifest import Manifest
+
+        name = f"{self._key(digest)}.msgpack"
+        kept = self.folder / "parsed" / name
+        for file in (kept, self.project / "parsed" / name):
+            if file.exists():
+                yield Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
+                return
+        yield None
+        fresh = self.folder / "partial_parse.msgpack"
+        if fresh.exists():
+            shutil.rmtree(kept.parent, ignore_errors=True)
+            kept.parent.mkdir(parents=True)
+            shutil.copyfile(fresh, kept)
+
+    def _key(self, digest: str) -> str:
+        """Everything that parsing depends on."""
+        names = [
+            str(getattr(self._settings, name)) for name in (*_PARSED_FROM, "trino_lake_catalog", "trino_raw_catalog")
+        ]
+        emulated = str(bool(self._settings.snowflake_host))
+        parts = [digest, metadata.version("dbt-core"), self._target.name, str(self.project), emulated, *names]
+        return f"{self._target.engine}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
+
+    def _invoke(self, arguments: list[str], manifest: "Manifest | None", *, quiet: bool = True) -> "dbtRunnerResult":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # RequestsDependencyWarning about the chardet that sqlfluff brings
+            from dbt.cli.main import dbtRunner
+        warnings.filterwarnings("ignore", message=".*doesn't match a supported version")
+        if not (self.project / "dbt_project.yml").exists():
+            raise ConfigError(f"there is no dbt project in {self.project}; set DBT_PROJECT_DIR")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        export(variables(self._settings))
+        where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+        where += ["--target", self._target.name, "--log-path", str(self.folder)]
+        if arguments != ["debug"]:
+            where += ["--target-path", str(self.folder)]
+        output = ["--log-level", "none", "--log-level-file", "none", "--quiet"] if quiet else ["--no-use-colors"]
+        result = dbtRunner(manifest=manifest).invoke([*output, *arguments, *where])
+        if isinstance(result.exception, PlatformError):
+            raise result.exception
+        if result.exception is not None:
+            text = " ".join(str(result.exception).split())
+            raise (SinkUnavailableError if is_away(text) else ConfigError)(
+                f"dbt {arguments[0]} in target {self._target.name}: {text}"
+            ) from result.exception
+        return result
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return the environment the project reads; what is not set is empty."""
+    found = {}
+    for name in _VARIABLES:
+        value: Any = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        found[name.upper()] = "" if text is None else str(text)
+    return found
+
+
+def is_away(message: str) -> bool:
+    """Whether an engine's message says that it does not answer."""
+    return any(sign in message.lower() for sign in _AWAY)
+
+
+def _node(result: Any) -> NodeResult:
+    node, status = result.node, str(result.status)
+    kind = str(node.resource_type)
+    wrong = status in {"fail", "error", "warn"}
+    return NodeResult(
+        name=node.name,
+        kind=kind,
+        schema=node.schema,
+        relation=node.relation_name or "",
+        status=status,
+        seconds=round(result.execution_time, 3),
+        rows=result.failures if kind == "test" else None,
+        message=" ".join(str(result.message).split()) if wrong and result.message else None,
+        stored=kind == "model" and node.config.materialized != "view",
+    )

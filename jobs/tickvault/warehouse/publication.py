@@ -1,0 +1,123 @@
+"""Publishes what passed: freezes each mart under a generation and points its public view at it.
+
+The order makes a kill harmless at any point: a generation is frozen, then noted, then shown, then confirmed, and only
+after that older ones go. Readers see one generation or the next, never none. An engine brings a ``Shelf``.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tickvault import faults
+from tickvault.slot import Slot
+
+_log = logging.getLogger(__name__)
+KEPT = 2
+"""Generations of a mart that stay: the one that is shown and the one before, for queries that began with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A mart or semantic model.
+
+    Args:
+        name: Its name.
+        aside: The schema dbt builds and tests it in.
+    """
+
+    name: str
+    aside: str
+
+    @property
+    def schema(self) -> str:
+        """The schema of its public view."""
+        return self.aside.removeprefix(PREFIX)
+
+
+PREFIX = "build_"
+"""How the schemas begin that dbt builds in and from which is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which build a generation is from.
+
+    Args:
+        slot: Its slot.
+        run_id: The run in the ledger.
+        build_id: The build; three flows may ask for a build of one slot.
+    """
+
+    slot: Slot
+    run_id: str
+    build_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A frozen state of a mart; ``published`` once the view is known to show it."""
+
+    name: str
+    published: bool
+
+
+class Shelf(Protocol):
+    """Where an engine keeps generations and views."""
+
+    def count(self, relations: Sequence[str]) -> dict[str, int]:
+        """Return the rows of tables."""
+
+    def prepare(self, schemas: Iterable[str]) -> None:
+        """Make schemas and tables that are missing."""
+
+    def history(self) -> dict[str, list[Generation]]:
+        """Return what was noted of every mart, newest first."""
+
+    def holds(self, mart: Mart, generation: Generation) -> bool:
+        """Whether a generation is still what was built."""
+
+    def freeze(self, mart: Mart, stamp: Stamp) -> str:
+        """Freeze what was built and return the generation's name."""
+
+    def note(self, mart: Mart, generation: str, stamp: Stamp) -> None:
+        """Note a generation that the view will show."""
+
+    def show(self, mart: Mart, generation: str) -> None:
+        """Replace the public view, and let readers read it."""
+
+    def confirm(self, mart: Mart, generation: str) -> None:
+        """Note that the view shows it."""
+
+    def clear(self, mart: Mart, kept: list[str]) -> None:
+        """Drop generations other than these, newest first."""
+
+
+def publish(shelf: Shelf, marts: list[Mart], stamp: Stamp) -> list[Mart]:
+    """Publish the marts that changed and return them.
+
+    Raises:
+        PlatformError: The engine refuses or does not answer; what was published before stays as it is.
+    """
+    shelf.prepare(sorted({m.schema for m in marts}))
+    history = shelf.history()
+    changed: list[Mart] = []
+    for mart in marts:
+        known = history.get(mart.name, [])
+        if known and known[0].published and shelf.holds(mart, known[0]):
+            continue
+        generation = shelf.freeze(mart, stamp)
+        faults.at("after_freeze")
+        shelf.note(mart, generation, stamp)
+        shelf.show(mart, generation)
+        faults.at("after_show")
+        shelf.confirm(mart, generation)
+        shelf.clear(mart, [generation, *(g.name for g in known if g.name != generation)][:KEPT])
+        _log.info("published %s.%s as %s", mart.schema, mart.name, generation)
+        changed.append(mart)
+    return changed
+
+
+def count_statement(relations: Sequence[str]) -> str:
+    """Return one statement that counts the rows of several tables; both engines answer it from metadata."""
+    return " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in relations)
