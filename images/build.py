@@ -63,6 +63,7 @@ def _values(made: dict[str, Recipe]) -> str:
     """Give the chart values that name the tags; JSON is YAML too."""
     values = {
         "jobs": {"imageTags": {name: recipe.tag for name, recipe in made.items()}},
+        "alertReceiver": {"image": {"tag": made["alert-receiver"].tag}},
         "snowflakeEmulator": {"image": {"tag": made["emulator"].tag}},
         "alertReceiver": {"image": {"tag": made["alert-receiver"].tag}},
         "marketSimulator": {"image": {"tag": made["simulator"].tag}},

@@ -80,7 +80,7 @@ def test_every_source_and_sink_has_a_job_and_every_job_a_module() -> None:
 
 def test_every_job_has_an_image_and_every_image_is_used() -> None:
     used = {_container(spec)["image"].removeprefix("tickvault/").rpartition(":")[0] for spec in _cronjobs().values()}
-    assert used | {"flows", "emulator", "simulator"} == set(recipes())
+    assert used | {"flows", "emulator", "simulator", "alert-receiver"} == set(recipes())
 
 
 def test_every_job_is_a_call_the_command_line_understands() -> None:
@@ -164,7 +164,8 @@ def test_own_symbols_need_no_image() -> None:
     container = _container(_cronjobs(objects)["extract-binance"])
     assert {"name": "CRYPTO_SYMBOLS", "value": "/app/seeds/cryptolist.txt"} in container["env"]
     assert not [entry for entry in container["env"] if entry["name"] == "STOCK_SYMBOLS"]
-    assert {"name": "seeds", "mountPath": "/app/seeds", "readOnly": True} in container["volumeMounts"]
+    mounted = {mount["mountPath"]: mount["subPath"] for mount in container["volumeMounts"] if mount["name"] == "seeds"}
+    assert mounted == {f"/app/seeds/{name}": name for name in seeds}
 
 
 def test_a_key_may_lie_in_a_secret_of_its_own() -> None:

@@ -19,8 +19,11 @@
 - name: seeds
   configMap: {name: {{ include "common.fullname" . }}-seeds}
 {{- end }}
+{{/* File by file: a mounted folder would hold a copy of each under the time of its mount. */}}
 {{- define "jobs.volumeMounts" -}}
-- {name: seeds, mountPath: /app/seeds, readOnly: true}
+{{- range list "cryptolist.txt" "stocklist.txt" "asset_info.csv" }}
+- {name: seeds, mountPath: /app/seeds/{{ . }}, subPath: {{ . }}, readOnly: true}
+{{- end }}
 {{- end }}
 {{- define "jobs.settings" -}}
 - configMapRef: {name: {{ .Release.Name }}-settings}
