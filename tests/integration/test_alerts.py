@@ -21,10 +21,12 @@ import yaml
 from click.testing import CliRunner
 
 from tickvault.alerts import history
+from tickvault.alerts import webhook as webhook_of_slack
 from tickvault.alerts.alert import SILENCE, BadAlertError, read_push
 from tickvault.alerts.receiver import MAX_BODY, listening
 from tickvault.cli.alert import command
 from tickvault.errors import ConfigError
+from tickvault.http import HttpClient
 from tickvault.ledger import Ledger
 from tickvault.settings import Settings
 
@@ -193,6 +195,13 @@ def test_one_refused_alert_does_not_hold_up_the_others(settings: Settings, webho
             assert webhook.asked.acquire(timeout=20)
         webhook.status = 200
         assert {webhook.next()["text"].split()[2] for _ in range(2)} == {"First:", "Second:"}
+
+
+@pytest.mark.parametrize("url", ["http://[", "nowhere", "ftp://127.0.0.1/x", "http://", "http://127.0.0.1:99999/"])
+def test_an_address_that_is_none_is_a_sentence(make_settings: Callable[..., Settings], url: str) -> None:
+    told = history.Untold("id", "RunFailed", "critical", "firing", "summary", {}, {}, "now", None)
+    with HttpClient(make_settings()) as client, pytest.raises(ConfigError, match="check ALERT_WEBHOOK_URL"):
+        webhook_of_slack.tell(client, url, told)
 
 
 def test_without_a_webhook_the_row_says_nobody(make_settings: Callable[..., Settings], settings: Settings) -> None:

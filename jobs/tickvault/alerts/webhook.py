@@ -50,7 +50,7 @@ def tell(client: HttpClient, url: str, alert: Untold) -> None:
         SourceUnavailableError: It does not answer, or not well, after all attempts.
         SourceRejectedError: It answers 4xx: the address is wrong, or the message displeases it.
     """
-    where = f"{_WEBHOOK.name} ({urlsplit(url).hostname})"
+    where = f"{_WEBHOOK.name} ({_host(url)})"
     body = json.dumps(message(alert), ensure_ascii=False).encode()
 
     def attempt() -> None:
@@ -72,6 +72,13 @@ def tell(client: HttpClient, url: str, alert: Untold) -> None:
         refuse(_WEBHOOK, where, answer, answer.content[:_EXCERPT])
 
     client.call(_WEBHOOK, attempt)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        raise ConfigError(f"{_WEBHOOK.name}: not an address to call; check ALERT_WEBHOOK_URL") from None
 
 
 def _escape(text: str) -> str:
