@@ -57,7 +57,7 @@ def filled(cluster: Cluster) -> dict[str, Ended]:
     ended = {}
     for stage in STAGES:
         jobs = {name: cluster.start(name) for name in stage}
-        ended |= {name: cluster.end_of(job) for name, job in jobs.items()}
+        ended |= {name: cluster.end_of(job, 900) for name, job in jobs.items()}
     return ended
 
 
