@@ -62,7 +62,7 @@ class KubernetesRunner(Runner):
         started = time.monotonic()
         async with connected() as (batch, core):
             manifest = await self._manifest(batch, step, slot, environment, owner)
-            name = await self._create(batch, manifest, f"{step.name}-{slot.id}".lower())
+            name = await self._create(batch, core, manifest, f"{step.name}-{slot.id}".lower())
             on_line(f"job/{name} in namespace {self.namespace}")
             watch = _Watch(self, batch, core, name, on_line)
             try:
@@ -90,7 +90,7 @@ class KubernetesRunner(Runner):
         cron_job = batch.api_client.sanitize_for_serialization(found)
         return job_manifest(cron_job, step, slot, environment, owner)
 
-    async def _create(self, batch: Any, manifest: dict[str, Any], prefix: str) -> str:
+    async def _create(self, batch: Any, core: Any, manifest: dict[str, Any], prefix: str) -> str:
         """Create the Job under the first free name, or adopt the one under way; returns its name."""
         from kubernetes_asyncio.client import ApiException
 
@@ -105,14 +105,19 @@ class KubernetesRunner(Runner):
             else:
                 return name
             try:
-                job = batch.api_client.sanitize_for_serialization(await batch.read_namespaced_job(name, self.namespace))
+                if await self._under_way(batch, core, name):
+                    return name
             except ApiException as error:
-                if error.status == _NOT_FOUND:  # deleted between the two
-                    continue
-                raise mapped(error, f"read job {name}") from error
-            if job_end(job) is None:
-                return name
+                if error.status != _NOT_FOUND:  # else it was deleted between the two
+                    raise mapped(error, f"read job {name}") from error
         raise ConfigError(f"{_ATTEMPTS} Jobs named {prefix}-<n> exist already; delete some")
+
+    async def _under_way(self, batch: Any, core: Any, name: str) -> bool:
+        """Tell whether a Job has not ended; its pod knows that a second or two before the Job's own status does."""
+        as_dict = batch.api_client.sanitize_for_serialization
+        job = as_dict(await batch.read_namespaced_job(name, self.namespace))
+        pod = pods.newest(await pods_of(core, as_dict, self.namespace, name))
+        return job_end(job) is None and "deletionTimestamp" not in job["metadata"] and not (pod and pods.ending(pod))
 
 
 class _Watch:
@@ -168,9 +173,7 @@ class _Watch:
             if error.status == _NOT_FOUND:
                 return Outcome(pods.KILLED, reason=f"job/{self.name} was deleted")
             raise
-        selector = f"batch.kubernetes.io/job-name={self.name}"
-        found = as_dict(await self.core.list_namespaced_pod(namespace, label_selector=selector))["items"]
-        pod = pods.newest(found)
+        pod = pods.newest(await pods_of(self.core, as_dict, namespace, self.name))
         if pod and pods.started(pod) and self.log is None:
             self.log = asyncio.create_task(self._stream(pod))
         if pod and (outcome := pods.ending(pod)):
@@ -225,7 +228,16 @@ class _Watch:
             async for line in answer.content:
                 self.on_line(line.decode(errors="replace").rstrip("\n"))
         except (ApiException, ClientError, TimeoutError, ValueError) as error:  # ValueError: a line without an end
-            self.on_line(f"(the log of pod {pod['metadata']['name']} broke off: {error})")
+            self.on_line(f"(the log of pod {pod['metadata']['name']} broke off: {str(error) or type(error).__name__})")
+
+
+async def pods_of(
+    core: Any, as_dict: Callable[[Any], dict[str, Any]], namespace: str, name: str
+) -> list[dict[str, Any]]:
+    """List the pods of a Job."""
+    selector = f"batch.kubernetes.io/job-name={name}"
+    found: list[dict[str, Any]] = as_dict(await core.list_namespaced_pod(namespace, label_selector=selector))["items"]
+    return found
 
 
 @asynccontextmanager
