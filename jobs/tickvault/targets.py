@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from tickvault.errors import ConfigError, SinkUnavailableError, TerminalError
+from tickvault.errors import SinkUnavailableError, TerminalError
 from tickvault.settings import Settings
 
 TARGETS = ("postgres", "snowflake", "trino")
@@ -51,32 +51,10 @@ def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
 
 
 def _trino(settings: Settings, sql: str, limit: int) -> Answer:
-    if not settings.trino_host:
-        raise ConfigError("no Trino: set TRINO_HOST")
-    import requests
-    from trino.auth import BasicAuthentication
-    from trino.dbapi import connect
-    from trino.exceptions import Error
+    from tickvault.warehouse.trino_session import TrinoSession
 
-    password = settings.trino_password
-    try:
-        with closing(
-            connect(  # type: ignore[no-untyped-call]  # the client ships no types
-                host=settings.trino_host,
-                port=settings.trino_port,
-                user=settings.trino_user,
-                http_scheme=settings.trino_scheme,
-                auth=BasicAuthentication(settings.trino_user, password.get_secret_value()) if password else None,
-                catalog="lake",
-            )
-        ) as connection:
-            cursor = connection.cursor()
-            cursor.execute(sql.strip().rstrip(";"))
-            return _fetch(cursor, limit)
-    except requests.RequestException as error:
-        raise SinkUnavailableError(f"Trino does not answer: {_line(error)}") from error
-    except Error as error:
-        raise TerminalError(f"Trino refuses the statement: {_line(error)}") from error
+    with TrinoSession(settings) as session:
+        return session.ask(sql, limit)
 
 
 def _fetch(cursor: Any, limit: int) -> Answer:

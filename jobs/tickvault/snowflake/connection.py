@@ -1,12 +1,14 @@
 """One session with Snowflake, with the driver's errors turned into the platform's."""
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tickvault.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
 from tickvault.settings import Settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from snowflake.connector import SnowflakeConnection
 
 Row = tuple[Any, ...]
@@ -71,6 +73,22 @@ class Connection:
                 cursor.execute(statement)
                 rows = [tuple(row) for row in cursor.fetchmany(limit)]
                 return [column.name for column in cursor.description], rows
+        except (errors.Error, OSError) as error:
+            raise self._mapped(error, statement) from error
+
+    def arrow(self, statement: str) -> "Iterator[pa.Table]":
+        """Run one reading statement and yield its rows as they arrive, at least one table; errors as of ``run``."""
+        from snowflake.connector import errors
+
+        try:
+            with self._driver.cursor() as cursor:
+                cursor.execute(statement)
+                arrived = False
+                for table in cursor.fetch_arrow_batches():
+                    arrived = True
+                    yield table
+                if not arrived:
+                    yield cursor.fetch_arrow_all(force_return_table=True)
         except (errors.Error, OSError) as error:
             raise self._mapped(error, statement) from error
 

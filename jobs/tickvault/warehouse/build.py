@@ -5,12 +5,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tickvault.errors import GateFailedError, PlatformError, SinkUnavailableError, TerminalError
 from tickvault.run import Session
 from tickvault.warehouse.dbt import Dbt, NodeResult, is_away
 from tickvault.warehouse.journal import Build, Journal, digest
-from tickvault.warehouse.publication import PREFIX, Mart, Shelf, Stamp, publish
+from tickvault.warehouse.metrics import views
+from tickvault.warehouse.publication import PREFIX, Mart, Shelf, Stamp, define, publish
+from tickvault.warehouse.relation import published
 from tickvault.warehouse.target import Target
 
 _log = logging.getLogger(__name__)
@@ -94,12 +97,14 @@ class Building:
     def _publish(self, session: Session, build: Build, results: list[NodeResult], shelf: Shelf) -> None:
         built = {r.name: r for r in results if r.stored and r.schema.startswith(PREFIX)}
         marts = [Mart(r.name, r.schema) for r in built.values()]
-        published = publish(shelf, marts, Stamp(session.slot, session.run.run_id, build.id))
-        rows = {m.name: built[m.name].rows for m in published}
+        changed = publish(shelf, marts, stamp := Stamp(session.slot, session.run.run_id, build.id))
+        if not self.select:
+            define(shelf, views(partial(published, session.settings, self.target.engine)), stamp)
+        rows = {m.name: built[m.name].rows for m in changed}
         session.report.add(rows_loaded=sum(n or 0 for n in rows.values()))
         session.report.details["published"] = rows
         session.report.notes.append(
-            f"published {len(published)} of {len(marts)} marts and semantic models"
+            f"published {len(changed)} of {len(marts)} marts and semantic models"
             + (f": {', '.join(f'{name} ({n:,})' for name, n in rows.items())}" if rows else ": none has changed")
         )
 

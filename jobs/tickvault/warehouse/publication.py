@@ -4,8 +4,9 @@ The order makes a kill harmless at any point: a generation is frozen, then noted
 after that older ones go. Readers see one generation or the next, never none. An engine brings a ``Shelf``.
 """
 
+import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +87,9 @@ class Shelf(Protocol):
     def show(self, mart: Mart, generation: str) -> None:
         """Replace the public view, and let readers read it."""
 
+    def define(self, view: Mart, sql: str) -> None:
+        """Replace a view that is nothing but a question to other views, and let readers read it."""
+
     def confirm(self, mart: Mart, generation: str) -> None:
         """Note that the view shows it."""
 
@@ -116,6 +120,18 @@ def publish(shelf: Shelf, marts: list[Mart], stamp: Stamp) -> list[Mart]:
         _log.info("published %s.%s as %s", mart.schema, mart.name, generation)
         changed.append(mart)
     return changed
+
+
+def define(shelf: Shelf, views: Mapping[str, str], stamp: Stamp) -> None:
+    """Define the metrics' views where their SQL has changed."""
+    history = shelf.history()
+    for name, sql in views.items():
+        view, generation = Mart(name, f"{PREFIX}semantic"), hashlib.sha256(f"{name} {sql}".encode()).hexdigest()[:16]
+        known = history.get(name, [])
+        if not (known and known[0] == Generation(generation, published=True)):
+            shelf.note(view, generation, stamp)
+            shelf.define(view, sql)
+            shelf.confirm(view, generation)
 
 
 def count_statement(relations: Sequence[str]) -> str:

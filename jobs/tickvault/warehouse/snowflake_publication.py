@@ -90,10 +90,14 @@ class SnowflakeShelf:
         )
 
     def show(self, mart: Mart, generation: str) -> None:
-        """Replace the view; its grants stay on it through the replacement."""
-        view = f"{self._database}.{mart.schema}.{mart.name}".upper()
-        self._run(f"CREATE OR REPLACE VIEW {view} COPY GRANTS AS SELECT * FROM {self._frozen(generation)}")
-        self._grant(f"SELECT ON VIEW {view}")
+        """Replace the view."""
+        self.define(mart, f"SELECT * FROM {self._frozen(generation)}")
+
+    def define(self, view: Mart, sql: str) -> None:
+        """Replace a view; its grants stay on it through the replacement."""
+        name = f"{self._database}.{view.schema}.{view.name}".upper()
+        self._run(f"CREATE OR REPLACE VIEW {name} COPY GRANTS AS {sql}")
+        self._grant(f"SELECT ON VIEW {name}")
 
     def confirm(self, mart: Mart, generation: str) -> None:
         """Mark the row."""

@@ -72,11 +72,12 @@ class TrinoShelf:
         )
 
     def show(self, mart: Mart, generation: str) -> None:
-        """Replace the view. It reads with its owner's rights, so a reader needs none on what is built aside."""
-        self._run(
-            f"CREATE OR REPLACE VIEW {self._catalog}.{mart.schema}.{mart.name} SECURITY DEFINER AS"
-            f" SELECT * FROM {self._aside(mart)} FOR VERSION AS OF {generation}"
-        )
+        """Replace the view."""
+        self.define(mart, f"SELECT * FROM {self._aside(mart)} FOR VERSION AS OF {generation}")
+
+    def define(self, view: Mart, sql: str) -> None:
+        """Replace a view. It reads with its owner's rights, so a reader needs none on what is built aside."""
+        self._run(f"CREATE OR REPLACE VIEW {self._catalog}.{view.schema}.{view.name} SECURITY DEFINER AS {sql}")
 
     def confirm(self, mart: Mart, generation: str) -> None:
         """Mark the row."""

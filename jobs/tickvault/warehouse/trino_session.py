@@ -56,14 +56,19 @@ class TrinoSession:
 
     def run(self, sql: str) -> list[Row]:
         """Execute one statement and return its rows; errors as of ``cursor``."""
+        return self.ask(sql)[1]
+
+    def ask(self, sql: str, limit: int | None = None) -> tuple[list[str], list[Row]]:
+        """Execute one statement and return its columns and at most ``limit`` rows; errors as of ``cursor``."""
         import requests
         from trino.exceptions import Error
 
         cursor = self.cursor(sql)
         try:
-            return [tuple(row) for row in cursor.fetchall()]
+            rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
         except (requests.RequestException, Error) as error:
             raise self.mapped(error) from error
+        return [column[0] for column in cursor.description or []], [tuple(row) for row in rows]
 
     def mapped(self, error: Exception) -> PlatformError:
         """Return the platform's error for one of the client's."""

@@ -1,0 +1,41 @@
+"""``tickvault export``: write a table to a Parquet or CSV file."""
+
+from pathlib import Path
+
+import click
+
+from tickvault.cli.options import load_settings
+from tickvault.errors import ConfigError
+from tickvault.targets import TARGETS
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--parquet", type=_FILE, help="Write this Parquet file.")
+@click.option("--csv", type=_FILE, help="Write this CSV file.")
+@click.option(
+    "--on", "engine", type=click.Choice(TARGETS), help="Engine to read from [default: the first warehouse set up]."
+)
+def command(name: str, parquet: Path | None, csv: Path | None, engine: str | None) -> None:
+    r"""Write every row of NAME, a mart, semantic model or table, to a file.
+
+    \b
+    Examples:
+      tickvault export fct_transactions --parquet trades.parquet
+      tickvault export semantic_asset_performance --csv performance.csv --on trino
+      tickvault export raw_cryptobars --csv bars.csv --on postgres
+    """
+    path = parquet or csv
+    if path is None or (parquet and csv):
+        raise ConfigError("name one file, with --parquet or with --csv")
+    from tickvault.warehouse.export import export
+    from tickvault.warehouse.relation import find
+    from tickvault.warehouse.target import default_engine
+
+    settings = load_settings()
+    chosen = engine or default_engine(settings)
+    relation = find(settings, chosen, name)
+    rows = export(settings, chosen, relation, path, "parquet" if parquet else "csv")
+    click.echo(f"{rows:,} rows of {relation} in {path}")
