@@ -65,7 +65,6 @@ def _values(made: dict[str, Recipe]) -> str:
         "jobs": {"imageTags": {name: recipe.tag for name, recipe in made.items()}},
         "alertReceiver": {"image": {"tag": made["alert-receiver"].tag}},
         "snowflakeEmulator": {"image": {"tag": made["emulator"].tag}},
-        "alertReceiver": {"image": {"tag": made["alert-receiver"].tag}},
         "marketSimulator": {"image": {"tag": made["simulator"].tag}},
     }
     return json.dumps(values, indent=1) + "\n"

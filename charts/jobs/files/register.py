@@ -33,7 +33,8 @@ def main() -> int:
                 client.create_variable(VariableCreate(name=name, value=value))
                 print(f"variable {name} = {value}")
     # Prefect writes beside the file it deploys from, and the image is read-only.
-    return subprocess.call(["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "/app/prefect.yaml"], cwd="/app")
+    command = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "/app/prefect.yaml"]
+    return subprocess.call(command, cwd="/app")
 
 
 if __name__ == "__main__":
