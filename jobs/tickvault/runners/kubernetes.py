@@ -50,8 +50,8 @@ class KubernetesRunner(Runner):
         self.poll_seconds, self.start_seconds = poll_seconds, start_seconds
         self.mend_seconds, self.outage_seconds = mend_seconds, outage_seconds
 
-    def run(
-        self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str = ""
+    def perform(
+        self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
     ) -> Outcome:
         """Make or adopt the step's Job and wait for its end."""
         return asyncio.run(self._run(step, slot, environment, on_line, owner))

@@ -49,8 +49,8 @@ class ProcessRunner(Runner):
         with self._lock:
             self._connected()
 
-    def run(
-        self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str = ""
+    def perform(
+        self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
     ) -> Outcome:
         """Run a step; at most ``parallel`` at once, the others wait here."""
         _ = owner

@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tickvault.errors import ExitCode
@@ -57,7 +57,6 @@ class Runner(ABC):
     parallel: int = 2
     """Steps of one flow that run side by side."""
 
-    @abstractmethod
     def run(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str = ""
     ) -> Outcome:
@@ -74,6 +73,24 @@ class Runner(ABC):
             ConfigError: The runner itself is set wrongly.
             TransientError: The place where steps run does not answer.
         """
+        errors: list[str] = []
+
+        def pass_on(line: str) -> None:
+            if line.startswith("error: "):
+                errors[:] = [line.removeprefix("error: ")]
+            on_line(line)
+
+        outcome = self.perform(step, slot, environment, pass_on, owner)
+        if outcome.exit_code and errors and not (outcome.report or outcome.reason):
+            # It failed before it was a job: the command line's own sentence is all it left.
+            return replace(outcome, reason=errors[0])
+        return outcome
+
+    @abstractmethod
+    def perform(
+        self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
+    ) -> Outcome:
+        """Do what ``run`` promises."""
 
     def close(self) -> None:
         """Give back what the runner holds."""
