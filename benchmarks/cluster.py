@@ -49,7 +49,7 @@ def daily_flows(cluster: Cluster) -> tuple[float, list[str]]:
 
     def ended() -> list[str] | None:
         states = cluster.kubectl("exec", WORKER, "--", "python", "-c", STATES, *runs).split()
-        return states if set(states) <= {"Complete", "Partial", "Failed", "Crashed", "Cancelled"} else None
+        return states if set(states) <= {"Completed", "Partial", "Failed", "Crashed", "Cancelled"} else None
 
     states = until(ended, "the end of the three flows", 1800)
     return time.monotonic() - started, states
@@ -66,7 +66,7 @@ def main() -> int:
     print(f"trigger to first rows read: {row:.1f} s, best of {runs} (goal: {FIRST_ROW_GOAL:g} s)")
     seconds, states = daily_flows(cluster)
     print(f"three daily flows: {seconds:.0f} s, {', '.join(states)} (goal: {FLOWS_GOAL:g} s)")
-    return int(row > FIRST_ROW_GOAL or seconds > FLOWS_GOAL or set(states) != {"Complete"})
+    return int(row > FIRST_ROW_GOAL or seconds > FLOWS_GOAL or set(states) != {"Completed"})
 
 
 if __name__ == "__main__":

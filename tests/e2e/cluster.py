@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,13 +66,14 @@ class Cluster:
 
     def upgrade(self, *arguments: str) -> None:
         """Upgrade the release to the working tree's chart, as `make up` does."""
-        profile = self.profile()
-        chart = [str(ROOT / "charts/tickvault"), "--values", str(ROOT / f"charts/tickvault/profiles/{profile}.yaml")]
+        profile = str(ROOT / f"charts/tickvault/profiles/{self.profile}.yaml")
+        chart = [str(ROOT / "charts/tickvault"), "--values", profile]
         images = ["--values", str(ROOT / ".images/values.yaml")]
         self.helm("upgrade", "--install", RELEASE, *chart, *images, "--wait", "--timeout", "9m", *arguments)
 
+    @cached_property
     def profile(self) -> str:
-        """Name the profile the release was installed with: only `minimal` has no Kafka."""
+        """The profile the release was installed with, as long as the test lasts: only `minimal` has no Kafka."""
         values = json.loads(self.helm("get", "values", RELEASE, "--output", "json"))
         return "local" if values.get("kafka", {}).get("enabled") else "minimal"
 

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
     """The installed release; prints the node's peak memory at the end."""
     found = Cluster()
     try:
-        found.helm("status", RELEASE, seconds=30)
+        profile = found.profile
     except (AssertionError, FileNotFoundError, subprocess.TimeoutExpired) as error:
         if os.environ.get("REQUIRE_ENGINES") == "1":
             pytest.fail(f"no release {RELEASE} in {CONTEXT}, and REQUIRE_ENGINES=1; run make up: {error}")
@@ -47,7 +47,7 @@ def cluster() -> Iterator[Cluster]:
     stop.set()
     sampler.join()
     print(f"\npeak memory of the node: {peak[0]:.2f} GiB")  # noqa: T201 - a figure to read, not only to hold
-    if found.profile() == "minimal":
+    if profile == "minimal":
         assert peak[0] <= PEAK_LIMIT_GIB, f"the profile minimal is promised {PEAK_LIMIT_GIB} GiB"
 
 

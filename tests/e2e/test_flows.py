@@ -52,7 +52,7 @@ def test_the_flows_run_every_step_as_a_job(cluster: Cluster) -> None:
     runs = {plan.name: _start(cluster, plan.name) for plan in PLANS}
     for plan in PLANS:
         state = _wait(cluster, runs[plan.name], 600)
-        assert (state["type"], state["name"]) == ("COMPLETED", "Complete"), state
+        assert state["type"] == "COMPLETED", state
         steps = [f"extract-{s.replace('_', '-')}" for s in plan.sources] + [f"load-{s}" for s in plan.sinks]
         assert set(steps) <= set(_jobs_of(cluster, runs[plan.name]))
 
