@@ -45,7 +45,8 @@ def test_a_partial_pod_says_what_is_missing():
         (pod(phase="Failed", reason="Evicted", message="low on memory"), 137, "evicted from its node: low on memory"),
         (pod(phase="Failed", reason="DeadlineExceeded"), 137, "deadline"),
         (pod(phase="Failed", reason="NodeLost", message="node gone"), 137, "NodeLost: node gone"),
-        (pod(terminated(65, message="x" * 20)), 65, "exit code 65"),
+        (pod(terminated(137, message="a log\nits last line")), 137, "killed by signal 9"),
+        (pod(terminated(65, message="a log\nits last line")), 65, "its last line"),
     ],
 )
 def test_endings(given, code, said):

@@ -18,7 +18,7 @@ from tickvault.runners.runner import Outcome, Runner
 from tickvault.settings import Settings
 from tickvault.slot import Slot
 
-OWNER = "tickvault/flow-run"
+OWNER = "tickvault.io/flow-run"
 """Annotation with the flow run's id."""
 
 _CONFLICT, _NOT_FOUND = 409, 404
@@ -275,7 +275,7 @@ def job_manifest(
     given = dict(environment) | {"TICKVAULT_SLOT": slot.id}
     kept = [e for e in container.get("env", []) if e["name"] not in given]
     container["env"] = kept + [{"name": k, "value": v} for k, v in given.items()]
-    labels = {"tickvault/job": step.job, "tickvault/slot": slot.id.lower()}
+    labels = {"tickvault.io/job": step.job, "tickvault.io/slot": slot.id.lower()}
     owned_by = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

@@ -44,7 +44,7 @@ def _terminated(pod: dict[str, Any], ended: dict[str, Any], report: dict[str, An
         return Outcome(KILLED, report, f"killed for using more memory than its limit{limit} (OOMKilled)")
     if cause not in (None, "Completed", "Error"):
         return Outcome(code or 1, report, f"{cause}: {ended.get('message') or 'no message'}")
-    return Outcome(code, report, None if report or code == 0 else _unsaid(code))
+    return Outcome(code, report, None if code == 0 or "exit_code" in report else _unsaid(code))
 
 
 def hindrance(pod: dict[str, Any]) -> tuple[ExitCode, str] | None:

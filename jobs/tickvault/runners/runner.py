@@ -48,7 +48,8 @@ class Outcome:
         said = self.report.get("error", {}).get("message") or "; ".join(missing)
         if self.exit_code == 0:
             return f"off: {self.report['off']}" if self.report.get("off") else ""
-        return self.reason or said or f"ended with exit code {self.exit_code} and said nothing"
+        last = str(self.report.get("termination", "")).strip().split("\n")[-1]
+        return self.reason or said or last or f"ended with exit code {self.exit_code} and said nothing"
 
 
 class Runner(ABC):
@@ -81,7 +82,7 @@ class Runner(ABC):
             on_line(line)
 
         outcome = self.perform(step, slot, environment, pass_on, owner)
-        if outcome.exit_code and errors and not (outcome.report or outcome.reason):
+        if outcome.exit_code and errors and not outcome.reason and "exit_code" not in outcome.report:
             # It failed before it was a job: the command line's own sentence is all it left.
             return replace(outcome, reason=errors[0])
         return outcome
