@@ -152,9 +152,9 @@ def markdown() -> str:
     lines = [
         "# Metrics",
         "",
-        "Made by `tickvault metric --list --format markdown` from `jobs/tickvault/warehouse/metrics.yml`; a test holds it",
-        "to that. Ask with `tickvault metric revenue --by tier,month --from 2026-11-01`; each metric is also a view",
-        "`METRIC_<NAME>` of the schema `SEMANTIC`, by the dimensions in bold. Days are UTC and inclusive.",
+        "Made by `tickvault metric --list --format markdown` from `jobs/tickvault/warehouse/metrics.yml`; a test",
+        "holds it to that. Ask with `tickvault metric revenue --by tier,month --from 2026-11-01`; each metric is also",
+        "a view `METRIC_<NAME>` of the schema `SEMANTIC`, by the dimensions in bold. Days are UTC and inclusive.",
         "",
         "| Metric | Unit | Formula | Over | Dimensions | Meaning |",
         "|---|---|---|---|---|---|",
