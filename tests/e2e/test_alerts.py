@@ -26,7 +26,7 @@ http.server.ThreadingHTTPServer(("", 8080), Hook).serve_forever()
 @pytest.fixture(scope="module")
 def webhook(cluster: Cluster) -> Iterator[str]:
     """A pod that hears what the receiver tells; gives its name."""
-    if cluster.profile() != "local":
+    if cluster.profile != "local":
         pytest.skip("the profile minimal has no Prometheus; PROFILE=local has")
     name = f"alert-webhook-{cluster.run}"
     container = cluster.get(RECEIVER)["spec"]["template"]["spec"]["containers"][0]
