@@ -44,6 +44,10 @@ lint: install ## Check style, types, SQL and charts
 format: install ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+docs: install ## Write dbt's documentation, from the demo's warehouse if there is one, and serve it
+	@if test -d .tickvault/demo; then $(BIN)/tickvault local dbt docs --target dev-snowflake --serve 8581; \
+	else SNOWFLAKE_ACCOUNT=fakesnow SNOWFLAKE_HOST=localhost SNOWFLAKE_PASSWORD=none $(BIN)/tickvault dbt docs --target dev-snowflake --offline --serve 8581; fi
+
 doctor: install ## Check this machine and its cluster, with the events of pods that do not start
 	@$(BIN)/tickvault doctor --cluster
 

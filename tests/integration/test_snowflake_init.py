@@ -25,6 +25,7 @@ def test_dry_run_prints_everything_and_needs_no_account() -> None:
     for wanted in (
         "USE ROLE ACCOUNTADMIN;",
         "CREATE ROLE IF NOT EXISTS TICKVAULT_ROLE",
+        "GRANT USAGE ON DATABASE TICKVAULT TO ROLE TICKVAULT_READER;",
         "WAREHOUSE_SIZE = XSMALL AUTO_SUSPEND = 60",
         "CREATE RESOURCE MONITOR IF NOT EXISTS",
         "STATEMENT_TIMEOUT_IN_SECONDS = 1800",

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
 from tickvault.demo.days import Day, Player, Stopwatch, calendar, worst
-from tickvault.demo.tally import Tally, fingerprint, tallies
+from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
 from tickvault.embedded import local
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
@@ -76,7 +77,7 @@ class Stage:
         if day.build and code == 0:
             outcome = player.build(day.slot)
             color = _COLORS.get(outcome.exit_code, "red")
-            said = outcome.sentence or "vault, marts and semantic layer built, tested and published"
+            said = outcome.sentence or _published(outcome.report)
             self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {outcome.seconds:.1f} s")
             code = outcome.exit_code
         if code:
@@ -111,6 +112,10 @@ class Stage:
     def _end(self, settings: Settings, stopwatch: Stopwatch, seconds: float) -> None:
         self.console.print()
         self.console.print(sources_table(tallies(settings), stopwatch))
+        if models := built(settings):
+            self.console.print()
+            self.console.print(marts_table(models))
+            self.console.print()
         loads = {n: s for n, s in stopwatch.seconds.items() if n.startswith("load-")}
         for sink in ("postgres", "snowflake"):
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
@@ -146,10 +151,31 @@ class Stage:
 _NEXT = (
     "tickvault local status                   what ran, landed and was loaded",
     'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
+    "tickvault local metric revenue --by tier",
+    'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"',
+    "tickvault local export fct_transactions --parquet trades.parquet",
     "tickvault local lake ls                  the sealed packages of the lake",
     "tickvault local lake export binance --csv out",
     "make test, docs/promises.md              what is promised, and how it is held",
 )
+
+
+def _published(report: dict[str, Any]) -> str:
+    if report.get("covered_by"):
+        return "nothing was loaded since the last build"
+    names = report.get("published") or {}
+    return f"built and tested {report.get('nodes', 0)} nodes, published {len(names)} marts and semantic models"
+
+
+def marts_table(models: list[Built]) -> Table:
+    """Draw what the last build left in the warehouse; seconds are those of its statements."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title="What was built of it", title_justify="left")
+    table.add_column("model")
+    for name in ("tables", "rows", "s"):
+        table.add_column(name, justify="right")
+    for model in models:
+        table.add_row(model.name, str(model.tables), f"{model.rows:,}", f"{model.seconds:.1f}")
+    return table
 
 
 def sources_table(rows: list[Tally], stopwatch: Stopwatch) -> Table:

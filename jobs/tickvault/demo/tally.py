@@ -27,6 +27,16 @@ _LOADED = """
     LEFT JOIN (SELECT * FROM loaded WHERE sink = 'snowflake') s USING (source)
     ORDER BY source"""
 
+_BUILT = """
+    SELECT CASE WHEN node ~ '^(hub|link|sat)_' THEN substring(node FROM '^[a-z]+') || '_*' ELSE node END,
+        count(*), sum(rows), sum(seconds)
+    FROM data_platform.models
+    WHERE kind = 'model' AND rows IS NOT NULL AND build_id = (
+        SELECT build_id FROM data_platform.builds WHERE status = 'green' AND selection = ''
+        ORDER BY started_at DESC LIMIT 1)
+    GROUP BY 1
+    ORDER BY min(CASE WHEN node ~ '^(hub|link|sat)_' THEN 0 WHEN node LIKE 'semantic_%' THEN 2 ELSE 1 END), 1"""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -39,6 +49,16 @@ class Tally:
     postgres_unchanged: int
     snowflake_loaded: int
     snowflake_unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A mart or semantic model, or all tables of one kind in the vault: tables, rows, seconds of the last build."""
+
+    name: str
+    tables: int
+    rows: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,12 @@ def tallies(settings: Settings) -> list[Tally]:
     """Add up packages and loads by source."""
     with Ledger.open(settings) as ledger:
         return [Tally(source, *map(int, counts)) for source, *counts in ledger.query(_LOADED)]
+
+
+def built(settings: Settings) -> list[Built]:
+    """Return what the last green build left: the vault's kinds, then each mart and semantic model."""
+    with Ledger.open(settings) as ledger:
+        return [Built(name, int(n), int(rows), float(s)) for name, n, rows, s in ledger.query(_BUILT)]
 
 
 def fingerprint(settings: Settings) -> Fingerprint:

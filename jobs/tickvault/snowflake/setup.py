@@ -38,7 +38,7 @@ def steps(settings: Settings, credits_a_month: int) -> list[Step]:
     Raises:
         ConfigError: A name is not a plain identifier.
     """
-    for name in ("role", "user", "warehouse", "database", "schema", "schema_staging"):
+    for name in ("role", "reader_role", "user", "warehouse", "database", "schema", "schema_staging"):
         value = getattr(settings, f"snowflake_{name}")
         if not _PLAIN.fullmatch(value):
             raise ConfigError(f"SNOWFLAKE_{name.upper()}={value!r}: use letters, digits and underscores only")
@@ -56,6 +56,10 @@ def _account(settings: Settings, credits_a_month: int) -> Iterator[Step]:
     yield Step("role", f"CREATE ROLE IF NOT EXISTS {role} COMMENT = 'Loads and builds Tickvault'")
     yield Step("role", f"GRANT ROLE {role} TO ROLE SYSADMIN")
     yield Step("role", f"GRANT ROLE {role} TO USER {user}")
+    yield Step(
+        "role", f"CREATE ROLE IF NOT EXISTS {settings.snowflake_reader_role} COMMENT = 'Reads what is published'"
+    )
+    yield Step("role", f"GRANT ROLE {settings.snowflake_reader_role} TO ROLE SYSADMIN")
     yield Step(
         "resource monitor",
         f"CREATE RESOURCE MONITOR IF NOT EXISTS {MONITOR} WITH CREDIT_QUOTA = {credits_a_month} FREQUENCY = MONTHLY"
@@ -84,6 +88,10 @@ def _grants(settings: Settings, names: tables.Names) -> Iterator[Step]:
     yield Step("grants", f"GRANT USAGE, OPERATE ON WAREHOUSE {settings.snowflake_warehouse} TO ROLE {role}")
     # dbt makes its own schemas beside these.
     yield Step("grants", f"GRANT USAGE, CREATE SCHEMA ON DATABASE {names.database} TO ROLE {role}")
+    # Each publish grants the reader the public schemas and views.
+    reader = settings.snowflake_reader_role
+    yield Step("grants", f"GRANT USAGE ON WAREHOUSE {settings.snowflake_warehouse} TO ROLE {reader}")
+    yield Step("grants", f"GRANT USAGE ON DATABASE {names.database} TO ROLE {reader}")
     for schema in (names.batch, names.prices, tables.LEDGER_SCHEMA):
         full = f"{names.database}.{schema}"
         yield Step("grants", f"GRANT USAGE, CREATE TABLE, CREATE VIEW, CREATE STAGE ON SCHEMA {full} TO ROLE {role}")
