@@ -76,10 +76,10 @@ class Journal:
         if not selection:
             return True
         rows = self._ledger.query(
-            """SELECT coalesce(bool_and(status = 'green') FILTER (WHERE started_at >= last_full.started_at), false)
+            """SELECT coalesce(bool_and(status = 'green') FILTER (WHERE started_at >= whole), false)
             FROM data_platform.builds
-            CROSS JOIN (SELECT max(started_at) AS started_at FROM data_platform.builds
-                WHERE target = %s AND selection = '' AND status = 'green') last_full
+            CROSS JOIN (SELECT max(started_at) AS whole FROM data_platform.builds
+                WHERE target = %s AND selection = '' AND status = 'green') newest
             WHERE target = %s AND status <> 'running'""",
             self._target.name,
             self._target.name,
