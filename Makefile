@@ -13,7 +13,7 @@ CHART = charts/tickvault --namespace tickvault --values charts/tickvault/profile
 # Helm says of every linked chart that it is linked.
 QUIET := 2> >(grep -v 'walk.go' >&2)
 
-.PHONY: help install demo test test-engines lint format docs images up e2e down doctor bench clean
+.PHONY: help install demo test test-engines lint format docs images up e2e down doctor bench charts-docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,12 @@ e2e: install ## Test the platform in the cluster that `make up` made
 down: ## Remove the cluster and everything in it
 	@kind delete cluster --name $(CLUSTER)
 	@rm -rf .images
+
+bench: install ## Print the figures, each beside a baseline of the same run
+	@for name in generator load memory startup; do $(BIN)/python benchmarks/$$name.py; done
+
+charts-docs: install ## Write the charts' READMEs and schemas from their values' comments
+	@$(BIN)/python charts/readme.py
 
 clean: ## Remove the environment and what the demo left
 	@rm -rf .venv .uv .tickvault
