@@ -52,7 +52,9 @@ def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
         trades, schema=tables["raw_transactions_personal"].schema
     )
     small.warehouse.load(tables)
-    result = small.run("build", "--select", "+fct_transactions", "--exclude", "test_type:unit", check=False)
+    result = small.run(
+        "build", "--store-failures", "--select", "+fct_transactions", "--exclude", "test_type:unit", check=False
+    )
     failed = [r.node for r in result.result if str(r.status) == "fail"]
     assert [n.name for n in failed] == ["accepted_values_fct_transactions_transaction_type__buy__sell"]
     quarantined = small.warehouse.query(f"SELECT value_field, n_records FROM quarantine.{failed[0].alias}")

@@ -90,6 +90,9 @@ class Dbt:
             digest: Fingerprint of the project, to tell whether its parsed form can be used again.
             full_refresh: Pass ``--full-refresh`` on. Vault tables stay as they are.
 
+        Returns:
+            What each node did; of tests that fail, the table of failing rows, too.
+
         Raises:
             ConfigError: The project, a selector or the profile is wrong.
             SinkUnavailableError: The target does not answer.
@@ -97,12 +100,21 @@ class Dbt:
         tag = f"tag:{self._target.engine}"
         arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json", "--select"]
         arguments += [f"{s},{tag}" for s in select] or [tag]
-        with self._parsed(digest) as manifest:
-            result = self._invoke([*arguments, *(["--full-refresh"] if full_refresh else [])], manifest)
-        nodes = [_node(r) for r in getattr(result.result, "results", None) or []]
+        nodes = self._nodes([*arguments, *(["--full-refresh"] if full_refresh else [])], digest)
         if not nodes:
             raise ConfigError(f"dbt: nothing is selected by '{' '.join(select)}' in target {self._target.name}")
+        failed = [n.name for n in nodes if n.status in {"fail", "warn"}]
+        if failed:
+            # A table for each test would cost more than the tests; only what fails is run again and kept.
+            again = ["test", "--store-failures", "--no-write-json", "--select", *failed]
+            kept = {n.name: n for n in self._nodes(again, digest)}
+            nodes = [kept.get(n.name, n) if n.name in failed else n for n in nodes]
         return nodes
+
+    def _nodes(self, arguments: list[str], digest: str) -> list[NodeResult]:
+        with self._parsed(digest) as manifest:
+            result = self._invoke(arguments, manifest)
+        return [_node(r) for r in getattr(result.result, "results", None) or []]
 
     def run(self, *arguments: str) -> None:
         """Run another command, such as ``debug`` or ``docs generate``; errors as of ``build``."""
