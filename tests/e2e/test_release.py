@@ -75,6 +75,7 @@ def test_uninstall_leaves_data_and_passwords_and_a_reinstall_finds_both(cluster:
             cluster.read("trino", "SELECT count(*) FROM lake.marts.fct_asset_prices"),
         ]
 
+    assert cluster.end_of(cluster.start("load-postgres")).complete  # what earlier tests left pending
     before = rows()
     claims = {item["metadata"]["uid"] for item in cluster.get("persistentvolumeclaims")["items"]}
     passwords = {name: cluster.secret(name) for name in ("tickvault-jobs", "tickvault-timescaledb", "tickvault-minio")}
