@@ -5,7 +5,8 @@ import pytest
 from tickvault.errors import ExitCode
 from tickvault.flows.plan import Step
 from tickvault.runners import pods
-from tickvault.runners.kubernetes import OWNER, job_end, job_manifest
+from tickvault.runners.kubernetes import OWNER, job_manifest
+from tickvault.runners.pods import job_end
 from tickvault.slot import Slot
 
 SLOT = Slot.parse("2026-11-20T13:00:00Z")

@@ -22,7 +22,7 @@ from prefect.states import Crashed, Scheduled
 
 from tickvault.flows.pipeline import PROCESS_LABEL
 from tickvault.ledger import Ledger
-from tickvault.runners.kubernetes import job_end
+from tickvault.runners.pods import job_end
 from tickvault.settings import Settings
 
 _PATIENCE = timedelta(seconds=30)

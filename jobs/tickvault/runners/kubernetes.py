@@ -117,7 +117,7 @@ class KubernetesRunner(Runner):
         as_dict = batch.api_client.sanitize_for_serialization
         job = as_dict(await batch.read_namespaced_job(name, self.namespace))
         pod = pods.newest(await pods_of(core, as_dict, self.namespace, name))
-        return job_end(job) is None and "deletionTimestamp" not in job["metadata"] and not (pod and pods.ending(pod))
+        return not (pods.job_end(job) or "deletionTimestamp" in job["metadata"] or (pod and pods.ending(pod)))
 
 
 class _Watch:
@@ -178,7 +178,7 @@ class _Watch:
             self.log = asyncio.create_task(self._stream(pod))
         if pod and (outcome := pods.ending(pod)):
             return outcome
-        if end := job_end(job):
+        if end := pods.job_end(job):
             if pod is None and end[0] != "DeadlineExceeded":
                 return Outcome(pods.KILLED, reason=f"its pod was deleted ({end[0]}: {end[1]})")
             return Outcome(pods.KILLED, reason=f"{end[0]}: {end[1]}")
@@ -292,14 +292,6 @@ def job_manifest(
         },
         "spec": spec,
     }
-
-
-def job_end(job: dict[str, Any]) -> tuple[str, str] | None:
-    """Return reason and message of a Job's end, None while it is under way."""
-    for condition in job.get("status", {}).get("conditions", []):
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            return condition.get("reason", condition["type"]), condition.get("message", "")
-    return None
 
 
 def mapped(error: Any, what: str) -> Exception:

@@ -1,4 +1,4 @@
-"""What a Job's pod says of its end: exit code, termination message, and why, where the program could not say it."""
+"""What a Job and its pod say of their end: exit code, message, and why, where the program could not say it."""
 
 from typing import Any
 
@@ -72,3 +72,11 @@ def _limit(pod: dict[str, Any]) -> str:
 def _unsaid(code: int) -> str | None:
     """Say what a bare exit code means; those of the platform say it in its log."""
     return f"killed by signal {code - 128}" if code > 128 else None  # noqa: PLR2004 - the shell's way to say it
+
+
+def job_end(job: dict[str, Any]) -> tuple[str, str] | None:
+    """Return reason and message of a Job's end, None while it is under way."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            return condition.get("reason", condition["type"]), condition.get("message", "")
+    return None
