@@ -1,5 +1,7 @@
 # The two commands: make demo, make test. Everything they need goes into this checkout.
 SHELL := bash
+# Each step is a process of its own: without bytecode it would compile what it imports every time.
+export PYTHONDONTWRITEBYTECODE :=
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -25,14 +27,14 @@ $(VENV)/.complete: uv.lock pyproject.toml
 	@command -v uv >/dev/null || test -x .uv/bin/uv || { \
 	  $(PYTHON) -m venv .uv || { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; rm -rf .uv; exit 1; }; \
 	  .uv/bin/python -m pip install --quiet --disable-pip-version-check uv; }
-	@uv=$$(command -v uv || echo .uv/bin/uv); $$uv sync --quiet --frozen --all-extras --group dev --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@uv=$$(command -v uv || echo .uv/bin/uv); $$uv sync --quiet --frozen --compile-bytecode --all-extras --group dev --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
 demo: install ## Run the platform here, simulated (DAYS=5, LIVE=1 for the public APIs)
 	@$(BIN)/tickvault demo --days $(DAYS) $(if $(LIVE),--live)
 
 test: install ## Run every test that needs no Docker
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not engine" tests
+	@$(BIN)/pytest -q -n 3 --dist loadgroup --no-loadscope-reorder -m "not engine" tests
 
 test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
 	@$(BIN)/pytest -q -m engine --ignore tests/e2e tests

@@ -19,6 +19,13 @@ from tickvault.settings import Settings
 from tickvault.storage import FolderStorage
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module's tests on one worker, and on one all that share the built warehouse: it takes longest to make."""
+    for item in items:
+        shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("warehouse" if shared else item.path.name))
+
+
 @pytest.fixture(autouse=True)
 def _untouched_log() -> Iterator[None]:
     """Give the root logger back as it was: a job configures it for its process."""

@@ -7,6 +7,7 @@ which the system frees for the dead.
 
 import fcntl
 import importlib
+import logging
 import os
 import subprocess
 import warnings
@@ -95,6 +96,7 @@ def _wheel() -> ModuleType:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it remarks on a missing XDG_RUNTIME_DIR
+                logging.getLogger(name).setLevel(logging.WARNING)  # it says at exit that it exits, to a closed log
                 return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
