@@ -88,9 +88,11 @@ def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:
 
 
 def _say_complete(session: Session, sealed: list[Package]) -> None:
+    job = session.run.job
     session.report.notes.append(
         f"slot {session.slot} is complete already: package {sealed[-1].id}, {sum(p.rows for p in sealed)} rows;"
-        " nothing was read. --force reads it again as a further revision"
+        f" nothing was read. To read it again as a further revision: tickvault extract {sealed[-1].source}"
+        f" --slot {session.slot} --force, on a cluster tickvault run-now {job} --slot {session.slot} --force"
     )
     session.report.details.setdefault("packages", []).extend(p.id for p in sealed)
 

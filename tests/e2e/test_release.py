@@ -1,10 +1,18 @@
 """The release under way: upgrade with a job running, rollback, secrets that stay put, uninstall, reinstall."""
 
 import json
+import os
+import re
 import secrets
+import shlex
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
-from cluster import RELEASE, Cluster, until
+import yaml
+from cluster import RELEASE, ROOT, Cluster, until
 from test_failures import _locked, _old_slot, _wait_for_blocked_load
 
 pytestmark = pytest.mark.usefixtures("filled")
@@ -67,7 +75,42 @@ def test_a_planted_secret_shows_up_nowhere(cluster: Cluster) -> None:
         cluster.kubectl("delete", "secret", name)
 
 
-def test_uninstall_leaves_data_and_passwords_and_a_reinstall_finds_both(cluster: Cluster) -> None:
+@pytest.fixture
+def readme(cluster: Cluster, tmp_path: Path) -> list[Callable[[], str]]:
+    """The README's five commands as they are written there; each runs where ``my-values.yaml`` is the profile's."""
+    (block,) = re.findall(r"```\n(helm install.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "charts").symlink_to(ROOT / "charts")
+    values: dict[str, object] = {}
+    for path in (f"charts/tickvault/profiles/{cluster.profile}.yaml", ".images/values.yaml"):
+        values = _merged(values, yaml.safe_load((ROOT / path).read_text(encoding="utf-8")))
+    (tmp_path / "my-values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    config = cluster.kubectl("config", "view", "--minify", "--flatten")
+    (tmp_path / "kubeconfig").write_text(config, encoding="utf-8")
+
+    def run(line: str) -> str:
+        command, environment = (
+            shlex.split(line, comments=True),
+            os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig")},
+        )
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return [partial(run, line) for line in block.splitlines()]
+
+
+def _merged(values: dict[str, object], more: dict[str, object]) -> dict[str, object]:
+    result = dict(values)
+    for key, value in more.items():
+        before = result.get(key)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        result[key] = _merged(before, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def test_uninstall_leaves_data_and_passwords_and_a_reinstall_finds_both(
+    cluster: Cluster, readme: list[Callable[[], str]]
+) -> None:
     def rows() -> list[object]:
         return [
             cluster.read("postgres", "SELECT count(*) FROM raw_transactions_personal"),
@@ -79,15 +122,23 @@ def test_uninstall_leaves_data_and_passwords_and_a_reinstall_finds_both(cluster:
     before = rows()
     claims = {item["metadata"]["uid"] for item in cluster.get("persistentvolumeclaims")["items"]}
     passwords = {name: cluster.secret(name) for name in ("tickvault-jobs", "tickvault-timescaledb", "tickvault-minio")}
-    cluster.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
+    install, trigger, watch, upgrade, remove = readme
+    remove()
     owned = f"app.kubernetes.io/instance={RELEASE}"
     gone = ("deployments,statefulsets,cronjobs,services", "--selector", owned)
     until(lambda: True if not cluster.get(*gone)["items"] else None, "the release's objects to go", 120)
     assert {item["metadata"]["uid"] for item in cluster.get("persistentvolumeclaims")["items"]} == claims
 
-    cluster.upgrade()
+    install()
     assert {name: cluster.secret(name) for name in passwords} == passwords
     assert {item["metadata"]["uid"] for item in cluster.get("persistentvolumeclaims")["items"]} == claims
     assert rows() == before
     job = cluster.end_of(cluster.start("load-postgres"))
     assert (job.complete, job.report.get("rows_loaded", 0)) == (True, 0)
+
+    cluster.kubectl("delete", "job", "extract-now", "--ignore-not-found", "--wait")
+    trigger()
+    assert "slot" in watch()
+    assert cluster.end_of("extract-now").complete
+    upgrade()
+    assert {name: cluster.secret(name) for name in passwords} == passwords

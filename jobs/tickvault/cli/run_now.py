@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from tickvault.cli.options import load_settings, slot_option
+from tickvault.errors import ConfigError
 from tickvault.settings import Settings
 from tickvault.slot import Schedule, Slot
 
@@ -14,49 +15,53 @@ from tickvault.slot import Schedule, Slot
 @click.command()
 @click.argument("job")
 @slot_option
-def command(job: str, slot: Slot | None) -> None:
+@click.option("--force", is_flag=True, help="Do it again although it is done: extract and dbt jobs only.")
+def command(job: str, slot: Slot | None, *, force: bool) -> None:
     r"""Start JOB, such as extract-binance, as a Kubernetes Job made from its CronJob; show its log and its end.
 
-    A Job for the same slot that is under way is joined, not doubled. With TICKVAULT_RUNNER=process it says instead
-    how to run the same thing here.
+    The cluster is the one this runs in, else the kubeconfig's current one; the namespace is TICKVAULT_NAMESPACE. A Job
+    for the same slot that is under way is joined, not doubled.
 
     \b
     Examples:
       tickvault run-now extract-binance
-      tickvault run-now load-snowflake --slot 20261120T130000Z
+      tickvault run-now extract-binance --slot 20261120T130000Z --force
+      tickvault run-now load-snowflake
     """
     from tickvault.flows.plan import Step
-
-    settings = load_settings()
-    if settings.tickvault_runner == "process":
-        verb, _, what = job.partition("-")
-        what = what.replace("-", "_") if verb == "extract" else what
-        click.echo(f"TICKVAULT_RUNNER is 'process', so there is no cluster to start {job} in; here it is:")
-        click.echo(f"  tickvault {verb} {what}" + (f" --slot {slot}" if slot else ""))
-        return
     from tickvault.runners.kubernetes import KubernetesRunner
 
-    slot = slot or asyncio.run(_last_slot(settings, job))
+    settings = load_settings()
+    schedule, arguments = asyncio.run(_cron_job(settings, job))
+    if force and arguments[:1] not in (("extract",), ("dbt",)):
+        raise ConfigError(f"{job} knows no --force: it takes what is pending, and nothing twice")
+    slot = slot or schedule.last(settings.tickvault_clock or datetime.now(UTC))
     click.echo(f"{job}, slot {slot}", err=True)
-    outcome = KubernetesRunner(settings).run(Step(job, job, ()), slot, {}, click.echo, "run-now")
+    step = Step(job, job, (*arguments, "--force") if force else ())
+    outcome = KubernetesRunner(settings).run(step, slot, {}, click.echo, "run-now")
     click.echo(f"{outcome.place}: exit code {outcome.exit_code} after {outcome.seconds:.1f} s", err=True)
     if outcome.sentence:
         click.echo(outcome.sentence, err=True)
     sys.exit(outcome.exit_code)
 
 
-async def _last_slot(settings: Settings, job: str) -> Slot:
-    """Return the last scheduled time of the CronJob itself; one that is not there is reported by the runner."""
+async def _cron_job(settings: Settings, job: str) -> tuple[Schedule, tuple[str, ...]]:
+    """Return when a CronJob runs and the arguments it gives to ``tickvault``."""
     from kubernetes_asyncio.client import ApiException
 
-    from tickvault.runners.kubernetes import connected, mapped
+    from tickvault.runners.kubernetes import connected
+    from tickvault.runners.watch import mapped
 
-    schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
+    namespace = settings.tickvault_namespace
     async with connected() as (batch, _):
         try:
-            found = await batch.read_namespaced_cron_job(job, settings.tickvault_namespace)
-            schedule = Schedule(found.spec.schedule, found.spec.time_zone or "UTC")
+            found = await batch.read_namespaced_cron_job(job, namespace)
         except ApiException as error:
-            if error.status != 404:  # noqa: PLR2004 - HTTP's own number
-                raise mapped(error, f"read CronJob {job}") from error
-    return schedule.last(settings.tickvault_clock or datetime.now(UTC))
+            if error.status == 404:  # noqa: PLR2004 - HTTP's own number
+                raise ConfigError(
+                    f"there is no CronJob {job} in namespace {namespace} (TICKVAULT_NAMESPACE); what there is: "
+                    f"kubectl -n {namespace} get cronjobs"
+                ) from error
+            raise mapped(error, f"read CronJob {job}") from error
+    container = found.spec.job_template.spec.template.spec.containers[0]
+    return Schedule(found.spec.schedule, found.spec.time_zone or "UTC"), tuple(container.args or ())

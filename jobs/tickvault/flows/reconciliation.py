@@ -153,7 +153,8 @@ async def _cluster(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[
     from kubernetes_asyncio.client import ApiException
 
     from tickvault.errors import SinkUnavailableError
-    from tickvault.runners.kubernetes import connected, mapped
+    from tickvault.runners.kubernetes import connected
+    from tickvault.runners.watch import mapped
 
     flows = settings.tickvault_flows_namespace or settings.tickvault_namespace
     try:

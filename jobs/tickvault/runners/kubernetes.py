@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tickvault.errors import ConfigError, ExitCode, SinkUnavailableError
+from tickvault.errors import ConfigError
 from tickvault.flows.plan import Step
 from tickvault.runners import pods
 from tickvault.runners.runner import Outcome, Runner
+from tickvault.runners.watch import Watch, mapped, pods_of
 from tickvault.settings import Settings
 from tickvault.slot import Slot
 
@@ -64,7 +65,7 @@ class KubernetesRunner(Runner):
             manifest = await self._manifest(batch, step, slot, environment, owner)
             name = await self._create(batch, core, manifest, f"{step.name}-{slot.id}".lower())
             on_line(f"job/{name} in namespace {self.namespace}")
-            watch = _Watch(self, batch, core, name, on_line)
+            watch = Watch(self, batch, core, name, on_line)
             try:
                 outcome = await watch.follow()
             finally:
@@ -120,126 +121,6 @@ class KubernetesRunner(Runner):
         return not (pods.job_end(job) or "deletionTimestamp" in job["metadata"] or (pod and pods.ending(pod)))
 
 
-class _Watch:
-    """Follows one Job: its pod, its log, its end."""
-
-    def __init__(
-        self,
-        runner: KubernetesRunner,
-        batch: Any,
-        core: Any,
-        name: str,
-        on_line: Callable[[str], None],
-    ) -> None:
-        self.runner, self.batch, self.core, self.name, self.on_line = runner, batch, core, name, on_line
-        self.log: asyncio.Task[None] | None = None
-        self.began = time.monotonic()
-
-    async def follow(self) -> Outcome:
-        """Look at Job and pod until there is an end."""
-        from aiohttp import ClientError
-        from kubernetes_asyncio.client import ApiException
-
-        answered = time.monotonic()
-        while True:
-            try:
-                outcome = await self._look()
-                answered = time.monotonic()
-            except (ApiException, ClientError, TimeoutError) as error:
-                if isinstance(error, ApiException) and error.status in (401, 403):
-                    raise mapped(error, f"watch job {self.name}") from error
-                if time.monotonic() - answered > self.runner.outage_seconds:
-                    raise SinkUnavailableError(f"the Kubernetes API does not answer: {error}") from error
-                outcome = None
-            if outcome:
-                if self.log:  # let the last lines come
-                    await asyncio.wait([self.log], timeout=5)
-                return outcome
-            await asyncio.sleep(self.runner.poll_seconds)
-
-    async def close(self) -> None:
-        """Leave the log."""
-        if self.log:
-            self.log.cancel()
-            await asyncio.gather(self.log, return_exceptions=True)
-
-    async def _look(self) -> Outcome | None:
-        from kubernetes_asyncio.client import ApiException
-
-        as_dict, namespace = self.batch.api_client.sanitize_for_serialization, self.runner.namespace
-        try:
-            job = as_dict(await self.batch.read_namespaced_job(self.name, namespace))
-        except ApiException as error:
-            if error.status == _NOT_FOUND:
-                return Outcome(pods.KILLED, reason=f"job/{self.name} was deleted")
-            raise
-        pod = pods.newest(await pods_of(self.core, as_dict, namespace, self.name))
-        if pod and pods.started(pod) and self.log is None:
-            self.log = asyncio.create_task(self._stream(pod))
-        if pod and (outcome := pods.ending(pod)):
-            return outcome
-        if end := pods.job_end(job):
-            if pod is None and end[0] != "DeadlineExceeded":
-                return Outcome(pods.KILLED, reason=f"its pod was deleted ({end[0]}: {end[1]})")
-            return Outcome(pods.KILLED, reason=f"{end[0]}: {end[1]}")
-        return await self._late(pod)
-
-    async def _late(self, pod: dict[str, Any] | None) -> Outcome | None:
-        """Give up what does not start in time, or takes too long."""
-        waited, reason = time.monotonic() - self.began, None
-        code = ExitCode.TRANSIENT
-        if waited > self.runner.timeout:
-            reason = f"ended after {self.runner.timeout:g} s, the longest a step may take (STEP_TIMEOUT_SECONDS)"
-        elif pod and not pods.started(pod) and (hindered := pods.hindrance(pod)):
-            patience = self.runner.mend_seconds if hindered[0] == ExitCode.CONFIGURATION else self.runner.start_seconds
-            if waited > patience:
-                code, reason = hindered
-        elif pod is None and waited > self.runner.start_seconds:
-            reason = "no pod was made"
-        if reason is None:
-            return None
-        events = await self._events(pod["metadata"]["name"] if pod else self.name)
-        await self.batch.delete_namespaced_job(
-            self.name, self.runner.namespace, propagation_policy="Background", grace_period_seconds=0
-        )
-        return Outcome(int(code), reason=reason + (f" [{events}]" if events else ""))
-
-    async def _events(self, name: str) -> str:
-        """Return the last warnings about an object, in a line."""
-        found = await self.core.list_namespaced_event(
-            self.runner.namespace, field_selector=f"involvedObject.name={name},type=Warning"
-        )
-        return "; ".join(f"{e.reason}: {e.message}" for e in found.items[-3:])
-
-    async def _stream(self, pod: dict[str, Any]) -> None:
-        """Pass the pod's log on line by line; a break in it is no failure of the step."""
-        from aiohttp import ClientError
-        from kubernetes_asyncio.client import ApiException
-
-        try:
-            answer = await self.core.read_namespaced_pod_log(
-                pod["metadata"]["name"],
-                self.runner.namespace,
-                container=pod["spec"]["containers"][0]["name"],
-                follow=True,
-                _preload_content=False,
-                _request_timeout=self.runner.timeout,
-            )
-            async for line in answer.content:
-                self.on_line(line.decode(errors="replace").rstrip("\n"))
-        except (ApiException, ClientError, TimeoutError, ValueError) as error:  # ValueError: a line without an end
-            self.on_line(f"(the log of pod {pod['metadata']['name']} broke off: {str(error) or type(error).__name__})")
-
-
-async def pods_of(
-    core: Any, as_dict: Callable[[Any], dict[str, Any]], namespace: str, name: str
-) -> list[dict[str, Any]]:
-    """List the pods of a Job."""
-    selector = f"batch.kubernetes.io/job-name={name}"
-    found: list[dict[str, Any]] = as_dict(await core.list_namespaced_pod(namespace, label_selector=selector))["items"]
-    return found
-
-
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[Any, Any]]:
     """Connect to the cluster we are in, else to that of the kubeconfig; yields its batch and its core API.
@@ -255,7 +136,10 @@ async def connected() -> AsyncIterator[tuple[Any, Any]]:
         async with KubernetesCredentials().get_client("batch") as batch:
             yield batch, CoreV1Api(batch.api_client)
     except ConfigException as error:
-        raise ConfigError(f"no Kubernetes cluster is configured here: {error}") from error
+        raise ConfigError(
+            f"no Kubernetes cluster is configured here (KUBECONFIG): {error}; without one, tickvault extract, load or dbt"
+            " runs a job here"
+        ) from error
 
 
 def job_manifest(
@@ -292,9 +176,3 @@ def job_manifest(
         },
         "spec": spec,
     }
-
-
-def mapped(error: Any, what: str) -> Exception:
-    """Map an error of the API: not allowed or not valid is a wrong setting, everything else may pass."""
-    text = f"Kubernetes does not let us {what}: {error.status} {error.reason}"
-    return ConfigError(text) if error.status in (400, 401, 403, 422) else SinkUnavailableError(text)
