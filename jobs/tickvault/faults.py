@@ -15,6 +15,8 @@ POINTS = (
     "after_lock",
     "between_merge_and_commit",
     "after_commit",
+    "after_freeze",
+    "after_show",
 )
 
 

@@ -137,8 +137,8 @@ async def connected() -> AsyncIterator[tuple[Any, Any]]:
             yield batch, CoreV1Api(batch.api_client)
     except ConfigException as error:
         raise ConfigError(
-            f"no Kubernetes cluster is configured here (KUBECONFIG): {error}; without one, tickvault extract, load or dbt"
-            " runs a job here"
+            f"no Kubernetes cluster is configured here (KUBECONFIG): {error}; without one, tickvault extract, load or"
+            " dbt runs a job here"
         ) from error
 
 

@@ -1,0 +1,103 @@
+"""Killed while it publishes, and run again: readers see one generation or the next, and the end is the same."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from warehouse import Snowflake, Trino, Warehouse
+
+from tickvault import faults
+from tickvault.embedded.local import postgres_environment
+from tickvault.emulator.process import Emulator
+from tickvault.ledger import Ledger
+from tickvault.settings import Settings
+from tickvault.slot import Slot
+from tickvault.snowflake.connection import Connection
+from tickvault.warehouse.publication import Mart, Shelf, Stamp, publish
+from tickvault.warehouse.snowflake_publication import SnowflakeShelf
+from tickvault.warehouse.target import target
+from tickvault.warehouse.trino_publication import TrinoShelf
+from tickvault.warehouse.trino_session import TrinoSession
+
+MARTS = [Mart("first_mart", "build_marts"), Mart("second_mart", "build_marts")]
+SLOT = Slot.parse("20261120T130000Z")
+POINTS = ("after_freeze", "after_show")
+
+
+@dataclass
+class Window:
+    """Two marts that dbt could have built, and what readers see of them."""
+
+    warehouse: Warehouse
+    shelf: Callable[[], AbstractContextManager[Shelf]]
+
+    def build(self, value: int) -> None:
+        for mart in MARTS:
+            self.warehouse.query(f"CREATE OR REPLACE TABLE {mart.aside}.{mart.name} AS SELECT {value} AS id")
+
+    def publish(self, build: str) -> list[Mart]:
+        with self.shelf() as shelf:
+            return publish(shelf, MARTS, Stamp(SLOT, f"run-{build}", build))
+
+    def killed_at(self, point: str, build: str) -> None:
+        """Publish in a process of its own that ends at this point."""
+        child = os.fork()
+        if child == 0:
+            faults.arm(point)
+            try:
+                self.publish(build)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 137
+
+    def seen(self) -> list[int]:
+        return [self.warehouse.query(f"SELECT id FROM marts.{mart.name}")[0][0] for mart in MARTS]
+
+
+def _check(window: Window) -> None:
+    window.build(1)
+    assert window.publish("build0") == MARTS
+    assert window.seen() == [1, 1]
+    for number, (point, seen) in enumerate(zip(POINTS, ([1, 1], [3, 2]), strict=True), start=2):
+        window.build(number)
+        window.killed_at(point, f"killed{number}")
+        assert window.seen() == seen, "what was shown stays until the next generation stands in its place"
+        assert window.publish(f"again{number}") == MARTS
+        assert window.seen() == [number, number]
+        assert window.publish(f"idle{number}") == [], "it is confirmed, so nothing is left to do"
+
+
+def test_killed_in_the_emulator(emulator: Emulator, make_settings: Callable[..., Settings]) -> None:
+    database = f"KILLED_{datetime.now(UTC):%H%M%S%f}"
+    warehouse = Snowflake(emulator.environment(), database)
+    warehouse.query("CREATE SCHEMA BUILD_MARTS")
+    settings = make_settings(**{k.lower(): v for k, v in warehouse.environment().items()})
+
+    @contextmanager
+    def shelf() -> Iterator[Shelf]:
+        with closing(Connection(settings)) as connection:
+            yield SnowflakeShelf(connection, settings)
+
+    _check(Window(warehouse, shelf))
+    generations = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'GENERATIONS'"
+    assert warehouse.query(generations)[0][0] == 2 * len(MARTS), "clones that a kill left behind are gone"
+
+
+@pytest.mark.engine("trino")
+def test_killed_on_trino(trino: Trino, make_settings: Callable[..., Settings]) -> None:
+    trino.reset()
+    trino.built = None
+    trino.query("CREATE SCHEMA IF NOT EXISTS lake.build_marts")
+    variables = trino.environment() | postgres_environment(trino.postgres)
+    settings = make_settings(**{k.lower(): v for k, v in variables.items()})
+
+    @contextmanager
+    def shelf() -> Iterator[Shelf]:
+        properties = TrinoShelf.session_properties(settings)
+        with TrinoSession(settings, properties) as session, Ledger.open(settings) as ledger:
+            yield TrinoShelf(session, settings, ledger, target("dev-trino"))
+
+    _check(Window(trino, shelf))
