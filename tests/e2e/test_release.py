@@ -4,7 +4,6 @@ import json
 import os
 import re
 import secrets
-import shlex
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -88,10 +87,8 @@ def readme(cluster: Cluster, tmp_path: Path) -> list[Callable[[], str]]:
     (tmp_path / "kubeconfig").write_text(config, encoding="utf-8")
 
     def run(line: str) -> str:
-        command, environment = (
-            shlex.split(line, comments=True),
-            os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig")},
-        )
+        environment = os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+        command = ["bash", "-c", line]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout

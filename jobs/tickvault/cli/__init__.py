@@ -27,6 +27,7 @@ COMMANDS = {
     "emulator": "Serve a Snowflake emulator.",
     "demo": "Run the whole platform here, simulated.",
     "local": "Run a command against the demo's engines.",
+    "cluster": "Run a command in the cluster.",
     "alert": "Take Prometheus's alerts, test their way, list them.",
     "doctor": "Check whether everything can be reached.",
     "settings": "Show every setting, its value and meaning.",
