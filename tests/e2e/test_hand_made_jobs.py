@@ -37,15 +37,16 @@ def test_a_complete_slot_says_so_and_how_to_read_it_again(cluster: Cluster, fill
 
 def test_run_now_reads_a_slot_again_and_its_log_stays(cluster: Cluster, filled: dict[str, Ended]) -> None:
     slot = filled[JOB].report["slot"]
+    sealed = f"""SELECT max(revision) FROM data_platform.packages
+        WHERE package_id LIKE 'binance.raw_cryptoprices_binance.{slot}.%'"""
+    before = cluster.read("postgres", sealed)[0][0]
     done = _tickvault("run-now", JOB, "--slot", slot, "--force")
     assert done.returncode == 0, done.stdout + done.stderr
     match = re.search(rf"job/({JOB}-{slot.lower()}-\d+)", done.stderr)
     assert match, done.stderr
-    of_slot = f"source = 'binance' AND package_id LIKE '%{slot}%'"
-    revisions = cluster.read("postgres", f"SELECT max(revision) FROM data_platform.packages WHERE {of_slot}")
-    assert revisions[0][0] == 1
+    assert cluster.read("postgres", sealed)[0][0] == before + 1
     shown = cluster.kubectl("exec", WORKER, "--", "tickvault", "cluster", "logs", match[1], seconds=180)
-    assert f"binance.raw_cryptoprices_binance.{slot}.r1" in shown
+    assert f"binance.raw_cryptoprices_binance.{slot}.r{before + 1}" in shown
     assert cluster.end_of(cluster.start("load-postgres")).complete
     assert cluster.end_of(cluster.start("load-snowflake")).complete
 
