@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 DAYS ?= 5
 PROFILE ?= minimal
 CLUSTER := tickvault
+TESTS ?= tests/e2e
 KUBECTL := kubectl --context kind-$(CLUSTER)
 CHART = charts/tickvault --namespace tickvault --values charts/tickvault/profiles/$(PROFILE).yaml --values .images/values.yaml
 # Helm says of every linked chart that it is linked.
@@ -66,8 +67,8 @@ up: ## Create a kind cluster and install the platform in it (PROFILE=minimal or 
 	@echo "4/4 release tickvault, profile $(PROFILE): until every pod is ready"
 	@helm upgrade --install tickvault $(CHART) --kube-context kind-$(CLUSTER) --wait --wait-for-jobs --timeout 10m $(QUIET)
 
-e2e: install ## Test the platform in the cluster that `make up` made
-	@REQUIRE_ENGINES=1 $(BIN)/pytest -q -s tests/e2e
+e2e: install ## Test the platform in the cluster that `make up` made (TESTS=tests/e2e/test_backup.py for a part)
+	@REQUIRE_ENGINES=1 $(BIN)/pytest -q -s $(TESTS)
 
 down: ## Remove the cluster and everything in it
 	@kind delete cluster --name $(CLUSTER)
