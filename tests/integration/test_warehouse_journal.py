@@ -1,9 +1,11 @@
 """Which requests for a build start one: by the sets of loads that builds saw, whatever their times say."""
 
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tickvault.ledger import Ledger, Run
 from tickvault.settings import Settings
 from tickvault.slot import Slot
+from tickvault.warehouse import build as build_module
 from tickvault.warehouse.dbt import NodeResult, variables
 from tickvault.warehouse.journal import Build, Journal, digest
 from tickvault.warehouse.target import target
@@ -24,7 +27,7 @@ RUN = Run("run", "dbt-trino", SLOT, "new", 1)
 @pytest.fixture
 def ledger(make_settings: Callable[..., Settings], postgres_settings: dict[str, str]) -> Iterator[Ledger]:
     with Ledger.open(make_settings(**postgres_settings)) as opened:
-        for table in ("loads", "builds", "models", "stream_offsets"):
+        for table in ("loads", "builds", "models", "stream_offsets", "runs"):
             opened.query(f"DELETE FROM data_platform.{table} RETURNING 1")
         yield opened
 
@@ -65,6 +68,26 @@ def test_a_build_covers_the_loads_it_saw(ledger: Ledger, journal: Journal) -> No
     # Began, and is dated, before the build; committed after it.
     load(ledger, "late", at="now() - interval '1 hour'")
     assert not covered(journal)
+
+
+def test_a_build_waits_for_what_is_arriving(
+    ledger: Ledger, journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(build_module, "_PAUSE_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    assert not build_module._settle(journal, 60)
+    runs = [ledger.start(job, SLOT, None) for job in ("extract-binance", "load-postgres-batch", "load-snowflake-batch")]
+    assert journal.arriving() == ["extract-binance", "load-postgres-batch"], "the other target's loads do not matter"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(build_module._settle, Journal(ledger, target("dev-trino")), 60)
+        while "waiting up to 60 s for extract-binance, load-postgres-batch" not in caplog.text:
+            assert not waiting.done()
+        for run in runs:
+            ledger.finish(run, "complete", 0, {}, {})
+        assert waiting.result(30)
+    assert journal.arriving() == []
+    ledger.query("UPDATE data_platform.runs SET status = 'running', started_at = now() - interval '1 hour' RETURNING 1")
+    assert journal.arriving() == [], "one that was killed long ago is not waited for"
 
 
 def test_streamed_rows_are_loads_too(ledger: Ledger, journal: Journal) -> None:

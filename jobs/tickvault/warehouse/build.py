@@ -1,6 +1,7 @@
 """The job that builds a target: dbt builds and tests aside, and what passed is published."""
 
 import logging
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from tickvault.warehouse.target import Target
 
 _log = logging.getLogger(__name__)
 _SLOWEST = 5
+_PAUSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Building:
                 f"nothing was loaded since the green build of {before[1]} UTC, so dbt was not started (--force)"
             )
             return
+        if _settle(journal, settings.dbt_settle_seconds):
+            inputs = journal.inputs(settings.dbt_project_dir, settings.seeds_path)
         build = Build(uuid.uuid4().hex, session.run, inputs)
         journal.start(build, selection)
         green = False
@@ -107,6 +111,24 @@ class Building:
             f"published {len(changed)} of {len(marts)} marts and semantic models"
             + (f": {', '.join(f'{name} ({n:,})' for name, n in rows.items())}" if rows else ": none has changed")
         )
+
+
+def _settle(journal: Journal, seconds: float) -> bool:
+    """Wait while others still read or load, and tell whether there was a wait.
+
+    Flows start at the same time and end one after the other: one build behind the last load serves them all, where one
+    begun at the first would be followed by a second. Between a read and its load there is a pause, while a pod starts.
+    """
+    if not (seen := journal.arriving()):
+        return False
+    _log.info("waiting up to %g s for %s, so that this build sees what they bring", seconds, ", ".join(seen))
+    deadline = quiet_since = time.monotonic()
+    deadline += seconds
+    while (now := time.monotonic()) < deadline and now - quiet_since < _PAUSE_SECONDS:
+        time.sleep(0.5)
+        if journal.arriving():
+            quiet_since = time.monotonic()
+    return True
 
 
 @contextmanager

@@ -56,6 +56,18 @@ class Journal:
         )[0]
         return f"loads={loads[0]}:{loads[1]} offsets={offsets[0]}:{offsets[1]} project={digest(project, seeds)}"
 
+    def arriving(self) -> list[str]:
+        """Return the jobs that are reading or loading what this target is built from.
+
+        One that was killed may be called running for longer than it lives: after 15 minutes it counts no more.
+        """
+        rows = self._ledger.query(
+            """SELECT DISTINCT job FROM data_platform.runs WHERE status = 'running'
+            AND (job LIKE 'extract-%%' OR job LIKE %s) AND started_at > now() - interval '15 minutes' ORDER BY job""",
+            f"load-{self._target.sink}%",
+        )
+        return [str(job) for (job,) in rows]
+
     def covering(self, inputs: str, selection: str) -> tuple[str, str] | None:
         """Return id and time of the green build that these inputs have had already, if the newest one was green."""
         rows = self._ledger.query(
