@@ -74,7 +74,9 @@ def docs(name: str, offline: bool, port: int | None) -> None:
     from tickvault.warehouse.target import target
 
     dbt = Dbt(load_settings(), target(name))
-    dbt.run("docs", "generate", "--static", *(["--empty-catalog"] if offline else []))
+    if offline:
+        dbt.run("parse")  # compiling would look at the target's tables
+    dbt.run("docs", "generate", "--static", *(["--empty-catalog", "--no-compile"] if offline else []))
     page = dbt.folder / "static_index.html"
     click.echo(f"written to {page}")
     if port is not None:
