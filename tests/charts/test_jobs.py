@@ -79,8 +79,27 @@ def test_every_source_and_sink_has_a_job_and_every_job_a_module() -> None:
 
 
 def test_every_job_has_an_image_and_every_image_is_used() -> None:
-    used = {_container(spec)["image"].removeprefix("tickvault/").rpartition(":")[0] for spec in _cronjobs().values()}
+    used = {
+        _container(spec)["image"].removeprefix("ghcr.io/tickvault/tickvault/").rpartition(":")[0]
+        for spec in _cronjobs().values()
+    }
     assert used | {"flows", "emulator", "simulator", "alert-receiver"} == set(recipes())
+
+
+def test_images_are_those_published_with_the_chart_unless_others_are_named() -> None:
+    version = yaml.safe_load((CHARTS / "jobs/Chart.yaml").read_text())["appVersion"]
+    place = "ghcr.io/tickvault/tickvault"
+    assert _container(_cronjobs()["dbt-trino"])["image"] == f"{place}/dbt:{version}"
+    for chart, image in {"alert-receiver": "alert-receiver", "market-simulator": "simulator"}.items():
+        (server,) = [item for item in release(chart) if item["kind"] == "Deployment"]
+        assert server["spec"]["template"]["spec"]["containers"][0]["image"] == f"{place}/{image}:{version}"
+
+    built_here = {"image": {"registry": "", "repository": "tickvault"}, "imageTags": {"dbt": "4d1f"}}
+    assert _container(_cronjobs(_render(built_here))["dbt-trino"])["image"] == "tickvault/dbt:4d1f"
+    mirrored = _render({"global": {"generateSecrets": True, "imageRegistry": "mirror.example.com"}})
+    assert (
+        _container(_cronjobs(mirrored)["dbt-trino"])["image"] == f"mirror.example.com/tickvault/tickvault/dbt:{version}"
+    )
 
 
 def test_every_job_is_a_call_the_command_line_understands() -> None:

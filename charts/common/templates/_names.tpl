@@ -23,13 +23,17 @@ app.kubernetes.io/part-of: tickvault
 helm.sh/chart: {{ printf "%s-%s" (kebabcase .root.Chart.Name) .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* registry/repository:tag@digest; global.imageRegistry stands in for the image's own registry. */}}
+{{/*
+registry/repository:tag@digest; global.imageRegistry stands in for the image's own registry, whichever that is. Without
+tag and digest the tag is the chart's appVersion: our own images carry it.
+*/}}
 {{- define "common.image" -}}
 {{- $global := .root.Values.global | default dict -}}
 {{- $registry := $global.imageRegistry | default .image.registry -}}
 {{- with $registry }}{{ . }}/{{ end -}}
 {{- .image.repository -}}
-{{- with .image.tag }}:{{ . }}{{ end -}}
+{{- $tag := .image.tag | default (ternary "" .root.Chart.AppVersion (not (empty .image.digest))) -}}
+{{- with $tag }}:{{ . }}{{ end -}}
 {{- with .image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
