@@ -16,6 +16,7 @@ POINTS = (
     "between_merge_and_commit",
     "after_commit",
     "after_freeze",
+    "after_note",
     "after_show",
 )
 

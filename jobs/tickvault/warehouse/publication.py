@@ -14,8 +14,6 @@ from tickvault import faults
 from tickvault.slot import Slot
 
 _log = logging.getLogger(__name__)
-KEPT = 2
-"""Generations of a mart that stay: the one that is shown and the one before, for queries that began with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +111,24 @@ def publish(shelf: Shelf, marts: list[Mart], stamp: Stamp) -> list[Mart]:
         generation = shelf.freeze(mart, stamp)
         faults.at("after_freeze")
         shelf.note(mart, generation, stamp)
+        faults.at("after_note")
         shelf.show(mart, generation)
         faults.at("after_show")
         shelf.confirm(mart, generation)
-        shelf.clear(mart, [generation, *(g.name for g in known if g.name != generation)][:KEPT])
+        shelf.clear(mart, _kept(generation, known))
         _log.info("published %s.%s as %s", mart.schema, mart.name, generation)
         changed.append(mart)
     return changed
+
+
+def _kept(generation: str, known: Sequence[Generation]) -> list[str]:
+    """Return what stays, newest first: down to the newest that is known to have been shown.
+
+    One that was noted and not confirmed may have been shown or not, so it does not stand for the one before.
+    """
+    before = [g for g in known if g.name != generation]
+    shown = next((n for n, g in enumerate(before, start=1) if g.published), len(before))
+    return [generation, *(g.name for g in before[:shown])]
 
 
 def define(shelf: Shelf, views: Mapping[str, str], stamp: Stamp) -> None:
