@@ -99,7 +99,7 @@ class Building:
         report.notes += [f"warning: {_sentence(r)}" for r in results if r.status == "warn"]
 
     def _publish(self, session: Session, build: Build, results: list[NodeResult], shelf: Shelf) -> None:
-        built = {r.name: r for r in results if r.stored and r.schema.startswith(PREFIX)}
+        built = {r.name: r for r in results if r.stored and r.status == "success" and r.schema.startswith(PREFIX)}
         marts = [Mart(r.name, r.schema) for r in built.values()]
         changed = publish(shelf, marts, stamp := Stamp(session.slot, session.run.run_id, build.id))
         if not self.select:
@@ -169,6 +169,7 @@ def _judge(results: list[NodeResult]) -> None:
     """Raise what is wrong: a model that does not run before tests that fail, since those may be for want of it."""
     broken = [r for r in results if r.status == "error"]
     failed = [r for r in results if r.status == "fail"]
+    skipped = [r for r in results if r.status == "skipped"]
     for result in (*broken, *failed):
         _log.error("%s", _sentence(result), extra={"node": result.name, "status": result.status})
     if broken:
@@ -176,6 +177,9 @@ def _judge(results: list[NodeResult]) -> None:
         raise error("nothing was published; " + "; ".join(_sentence(r) for r in broken[:3]))
     if failed:
         raise GateFailedError([_sentence(r) for r in failed])
+    if skipped:
+        names = ", ".join(r.name for r in skipped[:3])
+        raise TerminalError(f"nothing was published; dbt skipped {len(skipped)} node(s) and no error says why: {names}")
 
 
 def _sentence(result: NodeResult) -> str:

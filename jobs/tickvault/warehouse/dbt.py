@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class Dbt:
             # A table for each test would cost more than the tests; only what fails is run again and kept.
             again = ["test", "--store-failures", "--no-write-json", "--select", *failed]
             kept = {n.name: n for n in self._nodes(again, digest)}
-            nodes = [kept.get(n.name, n) if n.name in failed else n for n in nodes]
+            nodes = [_with_failures(n, kept[n.name]) if n.name in kept else n for n in nodes]
         return nodes
 
     def _nodes(self, arguments: list[str], digest: str) -> list[NodeResult]:
@@ -198,6 +198,11 @@ def variables(settings: Settings) -> dict[str, str]:
 def is_away(message: str) -> bool:
     """Whether an engine's message says that it does not answer."""
     return any(sign in message.lower() for sign in _AWAY)
+
+
+def _with_failures(first: NodeResult, again: NodeResult) -> NodeResult:
+    """Say where a failed test's rows are kept. What it said first stands: models behind it were skipped for it."""
+    return replace(first, relation=again.relation, rows=again.rows or first.rows)
 
 
 def _node(result: Any) -> NodeResult:
