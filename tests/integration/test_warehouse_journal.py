@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tickvault.errors import GateFailedError, TerminalError
 from tickvault.ledger import Ledger, Run
 from tickvault.settings import Settings
 from tickvault.slot import Slot
 from tickvault.warehouse import build as build_module
-from tickvault.warehouse.dbt import NodeResult, variables
+from tickvault.warehouse.dbt import Dbt, NodeResult, variables
 from tickvault.warehouse.journal import Build, Journal, digest
 from tickvault.warehouse.target import target
 
@@ -73,7 +74,7 @@ def test_a_build_covers_the_loads_it_saw(ledger: Ledger, journal: Journal) -> No
 def test_a_build_waits_for_what_is_arriving(
     ledger: Ledger, journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(build_module, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(build_module, "_PAUSE_SECONDS", 0.6)
     caplog.set_level(logging.INFO)
     assert not build_module._settle(journal, 60)
     runs = [ledger.start(job, SLOT, None) for job in ("extract-binance", "load-postgres-batch", "load-snowflake-batch")]
@@ -109,6 +110,45 @@ def test_a_red_build_covers_nothing_and_a_part_only_itself(ledger: Ledger, journ
     assert not covered(journal, "raw_cryptobars+")
     build(journal, "3")
     assert covered(journal) and covered(journal, "raw_cryptobars+")
+
+
+def test_a_project_that_is_rolled_back_is_built_again(journal: Journal, tmp_path: Path) -> None:
+    def inputs(version: str) -> str:
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models/a.sql").write_text(version)
+        return journal.inputs(tmp_path, SEEDS)
+
+    for name, version in (("1", "old"), ("2", "new")):
+        made = Build(name, RUN, inputs(version))
+        journal.start(made, "")
+        journal.finish(made, green=True)
+    assert journal.covering(inputs("new"), "")
+    assert journal.covering(inputs("old"), "") is None
+
+
+def node(name: str, kind: str, status: str) -> NodeResult:
+    return NodeResult(name, kind, "build_marts", f"a.b.{name}", status, 0.1, 2 if kind == "test" else None, None)
+
+
+def test_a_skipped_node_is_never_passed_over() -> None:
+    skipped = node("fct_x", "model", "skipped")
+    with pytest.raises(GateFailedError):
+        build_module._judge([node("unique_x", "test", "fail"), skipped])
+    with pytest.raises(TerminalError, match=r"skipped 1 node.*fct_x"):
+        build_module._judge([node("unique_x", "test", "pass"), skipped])
+    build_module._judge([node("fct_y", "model", "success"), node("unique_x", "test", "warn")])
+
+
+def test_a_test_that_passes_when_run_again_has_failed(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [
+        [node("unique_x", "test", "fail"), node("fct_x", "model", "skipped")],
+        [NodeResult("unique_x", "test", "quarantine", "a.q.unique_x", "pass", 0.1, 0, None)],
+    ]
+    monkeypatch.setattr(Dbt, "_nodes", lambda *_: answers.pop(0))
+    tested, _ = Dbt(make_settings(), target("dev-trino")).build((), "digest")
+    assert (tested.status, tested.relation, tested.rows) == ("fail", "a.q.unique_x", 2)
 
 
 def test_a_part_is_published_only_while_nothing_failed_since_the_last_whole_build(journal: Journal) -> None:

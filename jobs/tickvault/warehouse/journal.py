@@ -71,14 +71,14 @@ class Journal:
     def covering(self, inputs: str, selection: str) -> tuple[str, str] | None:
         """Return id and time of the green build that these inputs have had already, if the newest one was green."""
         rows = self._ledger.query(
-            """SELECT build_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), status
-            FROM data_platform.builds WHERE target = %s AND inputs = %s AND selection IN ('', %s)
+            """SELECT build_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), status, inputs
+            FROM data_platform.builds WHERE target = %s AND selection IN ('', %s)
             ORDER BY started_at DESC LIMIT 1""",
             self._target.name,
-            inputs,
             selection,
         )
-        return (rows[0][0], rows[0][1]) if rows and rows[0][2] == "green" else None
+        # Only what the newest one left counts: the same inputs come back when the project is rolled back.
+        return (rows[0][0], rows[0][1]) if rows and rows[0][2:] == ("green", inputs) else None
 
     def may_publish(self, selection: str) -> bool:
         """Whether what a build of this selection leaves aside has passed: all of it, or nothing failed since.
