@@ -1,5 +1,7 @@
 """Building the project in the emulator: what is there afterwards, and what a bad row does."""
 
+from datetime import UTC, datetime, timedelta
+
 import pyarrow as pa
 import pytest
 import raw_data
@@ -48,6 +50,7 @@ def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
     trades = tables["raw_transactions_personal"].to_pylist()
     trades[0]["transaction_type"] = "gift"
     trades[1]["asset_symbol"] = "NOSUCH"
+    trades[2]["load_timestamp"] = datetime.now(UTC) + timedelta(hours=1)
     tables["raw_transactions_personal"] = pa.Table.from_pylist(
         trades, schema=tables["raw_transactions_personal"].schema
     )
@@ -63,3 +66,8 @@ def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
         "SELECT transaction_id, dq_reasons FROM build_marts.fct_transactions WHERE dq_status = 'suspect'"
     )
     assert suspect == [(trades[1]["transaction_id"], "unknown_asset")]
+    waiting = small.warehouse.query(
+        "SELECT transaction_id FROM raw.raw_transactions WHERE transaction_id NOT IN"
+        " (SELECT transaction_id FROM build_marts.fct_transactions)"
+    )
+    assert waiting == [(trades[2]["transaction_id"],)], "what is loaded after the build's start waits for the next"

@@ -1,8 +1,9 @@
-{# Two relations have the same number of rows. #}
-{% test same_count(model, other) %}
+{# Two relations have the same number of rows; of raw ones, only what was there when the run started counts. #}
+{% test same_count(model, other, raw=false) %}
+{%- set counted = 'where ' ~ loaded_before_this_run() if raw else '' %}
 select here.row_count, there.row_count as expected
-from (select count(*) as row_count from {{ model }}) here
-cross join (select count(*) as row_count from {{ other }}) there
+from (select count(*) as row_count from {{ model }} {{ counted }}) here
+cross join (select count(*) as row_count from {{ other }} {{ counted }}) there
 where here.row_count <> there.row_count
 {% endtest %}
 
@@ -20,6 +21,7 @@ from (
         {{ hash_text(expressions[loop.index0], type) }} as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref(source) }}
+    where {{ loaded_before_this_run() }}
     {{ 'union' if not loop.last }}
     {%- endfor %}
 ) raw
