@@ -1,9 +1,20 @@
-with trades as (
-    select 'personal' as customer_type, personal.*
-    from {{ current_rows(ref('sat_transaction_personal'), ['transaction_hk']) }} personal
+-- A trade whose customer type was corrected is in both satellites: the newest of all is what counts.
+with versions as (
+    select
+        'personal' as customer_type,
+        transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity, price_per_unit,
+        transaction_amount, fee_amount, observed_at, row_version, hashdiff, record_source, load_timestamp, package_id
+    from {{ ref('sat_transaction_personal') }}
     union all
-    select 'corporate' as customer_type, corporate.*
-    from {{ current_rows(ref('sat_transaction_corp'), ['transaction_hk']) }} corporate
+    select
+        'corporate' as customer_type,
+        transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity, price_per_unit,
+        transaction_amount, fee_amount, observed_at, row_version, hashdiff, record_source, load_timestamp, package_id
+    from {{ ref('sat_transaction_corp') }}
+),
+
+trades as (
+    select * from {{ current_rows('versions', ['transaction_hk']) }} newest
 ),
 
 keyed as (
