@@ -18,6 +18,8 @@ from tickvault.stream import INSTANT, ROW_VERSION, Stream
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 END = datetime(2026, 11, 20, 13, tzinfo=UTC)
+EX_DIVIDEND = date(2026, 11, 3)
+"""From this day on a stock is worth 2 % less: closes before it are adjusted."""
 TIERS = ("bronze", "silver", "gold", "platinum")
 RISKS = ("low", "medium", "high")
 COUNTRIES = ("VN", "DE", "US", "JP", "BR")
@@ -70,7 +72,7 @@ def landed(stream: Stream, rows: Sequence[Row], source: str, slot: datetime, *, 
         own_time = row[stream.cursor_field or "observed_at"]
         row[ROW_VERSION] = f"{own_time:%Y-%m-%dT%H:%M:%S.%fZ}|{slot_id}|r{revision:04d}"
         row["package_id"] = f"{source}.{stream.name}.{slot_id}.r{revision}"
-        row["load_timestamp"] = slot + timedelta(minutes=5)
+        row["load_timestamp"] = min(slot, END) + timedelta(minutes=5)  # a build leaves what is loaded after its start
     return list(rows)
 
 
@@ -112,6 +114,8 @@ def _bars(rng: Any, rows: dict[str, list[Row]], days: int, symbols: int) -> dict
             walk = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, days)))
             cents = np.maximum((walk * 10_000).astype(np.int64), 1)
             prices[kind, symbol] = cents
+            if kind == "crypto" and symbol == assets(kind)[:symbols][-1]:
+                continue  # traded and quoted, without a bar so far
             for back in range(days):
                 day = (END - timedelta(days=days - back)).date()
                 if kind == "crypto":
@@ -155,7 +159,7 @@ def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -
             "high_price": close * 2,
             "low_price": close / 2,
             "close_price": close,
-            "adj_close_price": close,
+            "adj_close_price": close if day >= EX_DIVIDEND else close * Decimal("0.98"),
             "volume": Decimal(5000),
             "company_name": f"{symbol} Inc",
             "market_cap": close * 1_000_000,

@@ -24,14 +24,14 @@ def trades(raw: raw_data.Tables) -> list[raw_data.Row]:
     return raw["raw_transactions_personal"].to_pylist() + raw["raw_transactions_corporate"].to_pylist()
 
 
-def closes(raw: raw_data.Tables) -> dict[tuple[str, str], dict[date, Decimal]]:
-    """The primary series of every asset: Binance's bars of coins, Yahoo's of stocks."""
+def closes(raw: raw_data.Tables, stock: str = "close_price") -> dict[tuple[str, str], dict[date, Decimal]]:
+    """The primary series of every asset: Binance's bars of coins, Yahoo's of stocks, adjusted for dividends or not."""
     found: dict[tuple[str, str], dict[date, Decimal]] = defaultdict(dict)
     for bar in raw["raw_cryptobars"].to_pylist():
         if bar["source"] == "binance":
             found["crypto", bar["symbol"]][bar["date"]] = bar["close"]
     for bar in raw["raw_stock_prices_yfinance"].to_pylist():
-        found["stock", bar["ticker"]][bar["date"]] = bar["adj_close_price"]
+        found["stock", bar["ticker"]][bar["date"]] = bar[stock]
     return found
 
 
@@ -76,10 +76,18 @@ def test_assets_under_management_by_tier(snowflake_dbt: Dbt, raw: raw_data.Table
         assert ask(snowflake_dbt, "aum", "tier", until=until) == close_to(expected)
 
 
+def test_holdings_add_up_to_assets_under_management(snowflake_dbt: Dbt) -> None:
+    query = snowflake_dbt.warehouse.query
+    unpriced = "SELECT count(*) FROM build_marts.dim_asset WHERE last_price IS NOT NULL AND asset_hk NOT IN"
+    assert query(f"{unpriced} (SELECT asset_hk FROM build_marts.fct_asset_indicators)")[0][0] == 1
+    held = query("SELECT customer_type, sum(holdings_value) FROM build_semantic.semantic_customer_overview GROUP BY 1")
+    assert ask(snowflake_dbt, "aum", "customer_type") == close_to({(kind,): float(value) for kind, value in held})
+
+
 def test_returns_volatility_and_drawdown(snowflake_dbt: Dbt, raw: raw_data.Tables) -> None:
     since = date(2026, 10, 15)
     returns, deviations, drawdowns = {}, {}, {}
-    for (_, symbol), known in closes(raw).items():
+    for (_, symbol), known in closes(raw, "adj_close_price").items():
         days = sorted(known)
         values = [float(known[day]) for day in days]
         peaks = [max(values[: n + 1]) for n in range(len(values))]

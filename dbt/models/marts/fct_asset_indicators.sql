@@ -1,3 +1,4 @@
+-- Everything is computed from the adjusted close: a dividend is no loss. The close itself is what a holding is worth.
 with bars as (
     select
         asset_hk,
@@ -5,7 +6,8 @@ with bars as (
         asset_type,
         source,
         price_date,
-        cast(adj_close_price as double) as close_price,
+        cast(close_price as double) as close_price,
+        cast(adj_close_price as double) as adj_close_price,
         row_number() over (partition by asset_hk, source order by price_date desc) as age,
         case
             {%- for name in var('bar_sources') %}
@@ -21,7 +23,7 @@ series as (
     select
         bars.*,
         row_number() over (partition by asset_hk, source order by price_date) as bar,
-        lag(close_price) over (partition by asset_hk, source order by price_date) as close_before,
+        lag(adj_close_price) over (partition by asset_hk, source order by price_date) as close_before,
         first_value(source) over (
             partition by asset_hk order by source_rank, source rows between unbounded preceding and unbounded following
         ) as primary_source
@@ -32,24 +34,24 @@ series as (
 moves as (
     select
         series.*,
-        close_price / nullif(close_before, 0) - 1 as daily_return,
-        ln(nullif(close_price, 0) / nullif(close_before, 0)) as log_return,
-        greatest(close_price - close_before, 0) as gain,
-        greatest(close_before - close_price, 0) as loss,
-        max(close_price) {{ over_bars('unbounded preceding') }} as peak,
-        first_value(close_price) {{ over_bars('unbounded preceding') }} as first_close
+        adj_close_price / nullif(close_before, 0) - 1 as daily_return,
+        ln(nullif(adj_close_price, 0) / nullif(close_before, 0)) as log_return,
+        greatest(adj_close_price - close_before, 0) as gain,
+        greatest(close_before - adj_close_price, 0) as loss,
+        max(adj_close_price) {{ over_bars('unbounded preceding') }} as peak,
+        first_value(adj_close_price) {{ over_bars('unbounded preceding') }} as first_close
     from series
 ),
 
 windows as (
     select
         moves.*,
-        {{ rolling('avg', 'close_price', 7) }} as sma_7,
-        {{ rolling('avg', 'close_price', 12) }} as sma_12,
-        {{ rolling('avg', 'close_price', 20) }} as sma_20,
-        {{ rolling('avg', 'close_price', 26) }} as sma_26,
-        {{ rolling('avg', 'close_price', 50) }} as sma_50,
-        {{ rolling('stddev_pop', 'close_price', 20) }} as deviation_20,
+        {{ rolling('avg', 'adj_close_price', 7) }} as sma_7,
+        {{ rolling('avg', 'adj_close_price', 12) }} as sma_12,
+        {{ rolling('avg', 'adj_close_price', 20) }} as sma_20,
+        {{ rolling('avg', 'adj_close_price', 26) }} as sma_26,
+        {{ rolling('avg', 'adj_close_price', 50) }} as sma_50,
+        {{ rolling('stddev_pop', 'adj_close_price', 20) }} as deviation_20,
         {{ rolling('stddev_samp', 'log_return', 20, first=21) }} as volatility_20,
         {{ rolling('avg', 'gain', 14, first=15) }} as first_gain,
         {{ rolling('avg', 'loss', 14, first=15) }} as first_loss
@@ -59,8 +61,8 @@ windows as (
 averages as (
     select
         windows.*,
-        {{ exponential('close_price', 2 / 13, 12, 'sma_12') }} as ema_12,
-        {{ exponential('close_price', 2 / 27, 26, 'sma_26') }} as ema_26,
+        {{ exponential('adj_close_price', 2 / 13, 12, 'sma_12') }} as ema_12,
+        {{ exponential('adj_close_price', 2 / 27, 26, 'sma_26') }} as ema_26,
         {{ exponential('gain', 1 / 14, 15, 'first_gain') }} as average_gain,
         {{ exponential('loss', 1 / 14, 15, 'first_loss') }} as average_loss
     from windows
@@ -91,6 +93,7 @@ select
     {{ as_type('source = primary_source', 'flag') }} as is_primary,
     {{ as_type('bar', 'integer') }} as bar,
     {{ as_type('close_price', 'float') }} as close_price,
+    {{ as_type('adj_close_price', 'float') }} as adj_close_price,
     {{ as_type('sma_7', 'float') }} as sma_7,
     {{ as_type('sma_20', 'float') }} as sma_20,
     {{ as_type('sma_50', 'float') }} as sma_50,
@@ -106,6 +109,6 @@ select
     {{ as_type('sma_20 - 2 * deviation_20', 'float') }} as bollinger_lower,
     {{ as_type('volatility_20', 'float') }} as volatility_20,
     {{ as_type('daily_return', 'float') }} as daily_return,
-    {{ as_type('close_price / nullif(first_close, 0) - 1', 'float') }} as cumulative_return,
-    {{ as_type('close_price / nullif(peak, 0) - 1', 'float') }} as drawdown
+    {{ as_type('adj_close_price / nullif(first_close, 0) - 1', 'float') }} as cumulative_return,
+    {{ as_type('adj_close_price / nullif(peak, 0) - 1', 'float') }} as drawdown
 from signals

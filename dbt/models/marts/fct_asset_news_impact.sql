@@ -1,5 +1,5 @@
 with closes as (
-    select asset_hk, price_date, close_price, volatility_20
+    select asset_hk, price_date, close_price, adj_close_price, volatility_20
     from {{ ref('fct_asset_indicators') }}
     where is_primary
 )
@@ -16,11 +16,11 @@ select
     {{ as_type('same_day.close_price', 'float') }} as close_same_day,
     {{ as_type('day_after.close_price', 'float') }} as close_1d_after,
     {{ as_type('week_after.close_price', 'float') }} as close_7d_after,
-    {{ as_type('same_day.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_same_day,
-    {{ as_type('day_after.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_1d,
-    {{ as_type('week_after.close_price / nullif(day_before.close_price, 0) - 1', 'float') }} as return_7d,
+    {{ as_type('same_day.adj_close_price / nullif(day_before.adj_close_price, 0) - 1', 'float') }} as return_same_day,
+    {{ as_type('day_after.adj_close_price / nullif(day_before.adj_close_price, 0) - 1', 'float') }} as return_1d,
+    {{ as_type('week_after.adj_close_price / nullif(day_before.adj_close_price, 0) - 1', 'float') }} as return_7d,
     {{ as_type(
-        '(same_day.close_price / nullif(day_before.close_price, 0) - 1) / nullif(day_before.volatility_20, 0)', 'float'
+        '(same_day.adj_close_price / nullif(day_before.adj_close_price, 0) - 1) / nullif(day_before.volatility_20, 0)', 'float'
     ) }} as return_same_day_in_volatilities,
     news.record_source,
     news.load_timestamp,

@@ -2,8 +2,8 @@ with bars as (
     select
         series.*,
         row_number() over (partition by asset_hk order by price_date desc) as age,
-        lag(close_price, 7) over (partition by asset_hk order by price_date) as close_7_before,
-        lag(close_price, 30) over (partition by asset_hk order by price_date) as close_30_before
+        lag(adj_close_price, 7) over (partition by asset_hk order by price_date) as close_7_before,
+        lag(adj_close_price, 30) over (partition by asset_hk order by price_date) as close_30_before
     from {{ ref('fct_asset_indicators') }} series
     where is_primary
 ),
@@ -36,9 +36,10 @@ select
     {{ as_type('bars.age = 1', 'flag') }} as is_latest,
     bars.source,
     bars.close_price,
+    bars.adj_close_price,
     bars.daily_return,
-    {{ as_type('bars.close_price / nullif(bars.close_7_before, 0) - 1', 'float') }} as return_7_bars,
-    {{ as_type('bars.close_price / nullif(bars.close_30_before, 0) - 1', 'float') }} as return_30_bars,
+    {{ as_type('bars.adj_close_price / nullif(bars.close_7_before, 0) - 1', 'float') }} as return_7_bars,
+    {{ as_type('bars.adj_close_price / nullif(bars.close_30_before, 0) - 1', 'float') }} as return_30_bars,
     bars.cumulative_return,
     bars.drawdown,
     bars.volatility_20,

@@ -47,15 +47,12 @@ totals as (
         sum(cast(positions.fee_amount as decimal(38,10))) as fee_amount,
         count(*) as asset_count,
         -- Added up as decimals: a sum of doubles depends on their order, and the same data would look changed.
-        sum(cast(
-            cast(positions.quantity_held as double) * coalesce(closes.close_price, cast(assets.last_price as double))
-            as decimal(38,10)
-        )) as holdings_value,
+        -- An asset without a closed bar counts nothing, as in the metric aum.
+        sum(cast(cast(positions.quantity_held as double) * closes.close_price as decimal(38,10))) as holdings_value,
         min(positions.first_transaction_at) as first_transaction_at,
         max(positions.last_transaction_at) as last_transaction_at
     from positions
     left join closes on positions.asset_hk = closes.asset_hk
-    left join {{ ref('dim_asset') }} assets on positions.asset_hk = assets.asset_hk
     group by positions.party_hk
 )
 
