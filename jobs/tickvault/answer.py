@@ -76,8 +76,11 @@ def refuse(provider: Provider, where: str, response: Response, body: bytes) -> N
     if status in {401, 403} and provider.key_setting:
         raise ConfigError(f"{where}: HTTP {status}, the key is refused or missing; set {provider.key_setting}")
     if status == 451:  # noqa: PLR2004
-        way_out = provider.blocked_hint or f"set {provider.url_setting} to an address that serves it"
-        raise ConfigError(f"{where}: HTTP 451, it does not serve the place this runs in; {way_out}")
+        setting = f"set {provider.url_setting} to an address that serves it" if provider.url_setting else ""
+        way_out = "; ".join(
+            filter(None, ["it does not serve the place this runs in", provider.blocked_hint or setting])
+        )
+        raise ConfigError(f"{where}: HTTP 451, {way_out}")
     raise RefusedRequestError(f"{where}: HTTP {status}: {' '.join(excerpt[:200].split())}", status, excerpt)
 
 

@@ -47,11 +47,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "freecryptoapi": settings.freecrypto_api,
         "news": settings.news_base_url,
     }
+    feeds = [url.strip() for url in settings.news_rss_urls.split(",") if url.strip()]
     for name, url in urls.items():
         if url:
             yield _attempt(f"source {name}", partial(_reachable, url))
-        else:
+        elif name != "news" or not feeds:
             yield Finding(f"source {name}", None, "off: no address is set")
+    for url in feeds:
+        yield _attempt("source news, RSS", partial(_reachable, url))
     free = shutil.disk_usage(Path.cwd()).free / _GIB
     yield Finding("disk", free > 1, f"{free:.1f} GiB free here")
 

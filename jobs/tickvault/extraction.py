@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tickvault import catalog, faults
-from tickvault.errors import LoadRejectedError, PlatformError, TransientError
+from tickvault import catalog, faults, revisions
+from tickvault.errors import InterruptedRunError, LoadRejectedError, PlatformError, TransientError
 from tickvault.http import HttpClient
 from tickvault.lake import Lake
-from tickvault.package import OutcomeStatus, Package
+from tickvault.package import Outcome, OutcomeStatus, Package
 from tickvault.run import Session
 from tickvault.source import Batch, Context, Source
 from tickvault.storage import open_storage
@@ -21,8 +21,9 @@ _log = logging.getLogger(__name__)
 class Extraction:
     """Lands every stream of a source for one slot.
 
-    A sealed slot is never fetched again. A partial one is completed by a revision that asks only for what was
-    missing; ``force`` fetches everything anew as a further revision.
+    A sealed slot is never fetched again. A partial one is completed by a revision that asks only for what all before
+    it left missing; ``force`` fetches everything anew as a further revision. Whichever it is, the run's end says what
+    holds for the slot: what it still lacks, and whether too much of it is put aside.
     """
 
     source: str
@@ -51,6 +52,8 @@ class Extraction:
         for stream in kind.streams:
             try:
                 self._land(session, lake, kind, context, stream)
+            except InterruptedRunError:  # asked to stop: the other streams must not begin
+                raise
             except PlatformError as error:
                 _log.warning("%s: %s", stream.name, error)
                 errors.append(error)
@@ -62,18 +65,20 @@ class Extraction:
         sealed = lake.revisions(stream, session.slot)
         for package in sealed:  # a crash between manifest and ledger is mended here
             session.ledger.register(stream, package, lake.rejects(package))
-        missing = tuple(dict.fromkeys(o.item.split(" ")[0] for o in sealed[-1].failed)) if sealed else ()
+        missing = revisions.missing(sealed)
         if sealed and not self.force and not missing:
             _say_complete(session, sealed)
+            _check_share(session, lake, sealed)
             return
         if missing and not self.force:
-            context = replace(context, symbols=missing)
+            context = replace(context, missing=missing)
         since = session.ledger.resume_from(self.source, stream, session.slot, inclusive=not self.force)
         batches = _watched(kind(context).read(stream, since), stream)
         package = lake.land(self.source, stream, batches, session.slot, session.run.run_id, revision=len(sealed))
         faults.at("between_manifest_and_ledger")
         session.ledger.register(stream, package, lake.rejects(package))
-        _account(session, package)
+        _account(session, package, revisions.failed([*sealed, package]))
+        _check_share(session, lake, [*sealed, package])
 
 
 def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:
@@ -97,12 +102,12 @@ def _say_complete(session: Session, sealed: list[Package]) -> None:
     session.report.details.setdefault("packages", []).extend(p.id for p in sealed)
 
 
-def _account(session: Session, package: Package) -> None:
-    """Add a package to the run's report, and fail the run when too much of it was bad."""
+def _account(session: Session, package: Package, missing: tuple[Outcome, ...]) -> None:
+    """Add a package to the run's report, and what its slot still lacks."""
     report = session.report
     report.add(rows_read=package.rows + package.rejected, rows_rejected=package.rejected)
     report.details.setdefault("packages", []).append(package.id)
-    report.missing += [f"{package.stream} {o.item}: {o.detail}" for o in package.failed]
+    report.missing += [f"{package.stream} {o.item}: {o.detail}" for o in missing]
     for status in (OutcomeStatus.NOT_OFFERED, OutcomeStatus.OFF):
         items = [o.item for o in package.outcomes if o.status is status]
         if items:
@@ -112,9 +117,13 @@ def _account(session: Session, package: Package) -> None:
         package.id,
         extra={"rows": package.rows, "rejected": package.rejected, "failed": len(package.failed)},
     )
-    total = package.rows + package.rejected
-    if package.rejected and package.rejected / total > session.settings.max_reject_share:
+
+
+def _check_share(session: Session, lake: Lake, sealed: list[Package]) -> None:
+    """Fail the run as long as too much of its slot is put aside: a repetition must not turn it green."""
+    share, limit = revisions.share(sealed, lake.rejects), session.settings.max_reject_share
+    if share.exceeds(limit):
         raise LoadRejectedError(
-            f"{package.id}: {package.rejected} of {total} records were rejected, more than MAX_REJECT_SHARE="
-            f"{session.settings.max_reject_share:g}; see 'tickvault status --rejects'"
+            f"{sealed[-1].id}: {share.rejected} of the slot's {share.total} records are put aside, more than"
+            f" MAX_REJECT_SHARE={limit:g}; see 'tickvault status --rejects', then 'tickvault replay-rejects' or --force"
         )

@@ -1,6 +1,7 @@
 """Turns a provider's records into Arrow rows: what does not fit is put aside with its reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +13,14 @@ from tickvault.package import Reject
 from tickvault.stream import Stream
 from tickvault.values import Epoch, parser, plain
 
-__all__ = ["Epoch", "RecordBuilder", "Records", "require_fields"]
+__all__ = ["CONFLICT", "Epoch", "RecordBuilder", "Records", "require_fields"]
 
 Row = Mapping[str, Any]
 
 TOLERANCE = timedelta(hours=1)
 """How far a provider's clock may be ahead of ours."""
+CONFLICT = ""
+"""``Reject.column`` of a record whose key another one took with other values: no single column is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,20 @@ class RecordBuilder:
             return True
         if known != values:
             said = ", ".join(f"{n}={v}" for n, v in zip(self.stream.primary_key, key, strict=True))
-            raise _UnfitError("", f"a second record with the key {said} and other values")
+            raise _UnfitError(CONFLICT, f"a second record with the key {said} and other values")
         return False
 
     def _reject(self, row: Row, unfit: "_UnfitError") -> Reject:
         item = row.get((self.stream.primary_key or tuple(self.stream.schema.names))[0])
-        return Reject(str(plain(item) or ""), unfit.column, unfit.reason, {k: plain(v) for k, v in row.items()})
+        kept = {name: plain(self._readable(name, value)) for name, value in row.items()}
+        return Reject(str(plain(item) or ""), unfit.column, unfit.reason, kept)
+
+    def _readable(self, name: str, value: Any) -> Any:
+        """Turn ticks into the day or time they mean: JSON does not know them, and a replay has to read them back."""
+        if isinstance(value, Epoch) and name in self._parsers:
+            with suppress(ValueError):
+                return self._parsers[name](value)
+        return value
 
 
 def require_fields(stream: Stream, records: Sequence[Row], fields: Mapping[str, str]) -> None:

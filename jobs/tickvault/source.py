@@ -37,13 +37,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a source may use. ``symbols`` and ``days`` are the user's own choice, None where he made none."""
+    """What a source may use. ``symbols`` and ``days`` are the user's own choice, None where he made none.
+
+    ``missing`` names the symbols an earlier read of the slot left out, when only they are to be read.
+    """
 
     settings: Settings
     http: HttpClient
     slot: Slot
     symbols: tuple[str, ...] | None = None
     days: int | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def now(self) -> datetime:
@@ -82,7 +86,7 @@ class Source(ABC):
         Args:
             stream: One of ``streams``.
             since: Cursor of the latest earlier package, None on the first run. A symbol missing in it is new and
-                gets ``context.history_days`` of history.
+                gets ``context.history_days`` of history; ``context.days`` holds for known ones too.
 
         Yields:
             Batches whose rows fit ``stream.schema``; each symbol asked for has one outcome in the end.

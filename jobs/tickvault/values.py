@@ -174,6 +174,8 @@ def plain(value: Any) -> Any:
     """Make a value fit for JSON and for jsonb, which has no NUL: it is shown as ␀."""
     if isinstance(value, Epoch):
         value = value.value
+    if isinstance(value, date):  # a datetime is one too
+        return value.isoformat()
     if isinstance(value, str):
         return value.replace("\0", "␀").encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, bool | int):

@@ -6,10 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
 from tickvault.cli import COMMANDS, root
+from tickvault.lake import Lake
+from tickvault.package import Outcome, OutcomeStatus
+from tickvault.slot import Slot
+from tickvault.storage import FolderStorage
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +25,25 @@ def test_every_command_helps_and_keeps_its_promise_of_one_line(name):
     assert shown.exit_code == 0, shown.output
     assert len(shown.output.splitlines()) > 5
     assert COMMANDS[name].endswith(".")
+
+
+def helps(command, path=()):
+    """Yield the words and the help text of a command and of all below it."""
+    yield path, CliRunner().invoke(root, [*path, "--help"]).output
+    for name, sub in getattr(command, "commands", {}).items():
+        yield from helps(sub, (*path, name))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_stand_one_to_a_line(name):
+    for path, shown in helps(root.get_command(None, name), (name,)):
+        assert "\\b" not in shown, path
+        assert "\b" not in shown, path
+        lines = [line.strip() for line in shown.splitlines()]
+        examples = lines[lines.index("Examples:") + 1 :] if "Examples:" in lines else []
+        examples = examples[: examples.index("")] if examples else []
+        assert all(line.startswith(f"tickvault {name}") for line in examples), path
+        assert ("Examples:" in shown) == bool(examples), path
 
 
 def test_the_list_of_commands_needs_no_heavy_import():
@@ -71,10 +95,30 @@ def test_an_error_is_one_sentence_and_its_exit_code(arguments, code, said, tmp_p
 
 def test_a_dry_run_says_where_it_would_read_and_reads_nothing(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAKE_PATH", str(tmp_path / "lake"))
     shown = CliRunner().invoke(root, ["extract", "binance", "--slot", "20261120T130000Z", "--dry-run"])
     assert shown.exit_code == 0
-    assert "raw-data/crypto/binance/bars/dt=2026-11-20/20261120T130000Z/" in shown.output
+    assert "raw-data/crypto/binance/bars/dt=2026-11-20/20261120T130000Z/r0/" in shown.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_knows_the_slot_of_its_environment_and_what_is_sealed(monkeypatch, tmp_path):
+    from tickvault.source import Batch
+    from tickvault.streams import BARS_BINANCE, CRYPTO_BINANCE
+
+    lake, slot = Lake(FolderStorage(tmp_path / "lake" / "tickvault")), Slot.parse("20261117T130000Z")
+    for stream, status in ((CRYPTO_BINANCE, OutcomeStatus.FAILED), (BARS_BINANCE, OutcomeStatus.OK)):
+        empty = pa.RecordBatch.from_pylist([], stream.schema)
+        lake.land("binance", stream, [Batch(stream, empty, None, (Outcome("BTC", status),))], slot, "run")
+    monkeypatch.setenv("LAKE_PATH", str(tmp_path / "lake"))
+    monkeypatch.setenv("TICKVAULT_SLOT", slot.id)
+    prices, bars = CliRunner().invoke(root, ["extract", "binance", "--dry-run"]).output.splitlines()
+    assert "from binance only BTC" in prices
+    assert f"{slot}/r1/" in prices
+    assert f"would read nothing of raw_cryptobars: slot {slot} is complete" in bars
+    forced = CliRunner().invoke(root, ["extract", "binance", "--dry-run", "--force"]).output
+    assert "nothing" not in forced
+    assert "only" not in forced
 
 
 def test_settings_are_shown_for_machines_without_their_secrets(monkeypatch):

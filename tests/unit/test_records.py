@@ -121,7 +121,8 @@ def test_rejects_can_be_written_as_jsonb():
     reject = build(symbol="B\0\ud800", price=Decimal("NaN")).rejects[0]
     assert reject.record["symbol"] == "B␀\\ud800"
     assert reject.record["price"] == "NaN"
-    assert reject.record["observed_at"] == 1570543246606
+    assert reject.record["observed_at"] == "2019-10-08T14:00:46.606000+00:00"
+    assert build(price="x", observed_at=Epoch("soon")).rejects[0].record["observed_at"] == "soon"
 
 
 def test_only_digits_beyond_the_tenth_are_rounded_half_to_even():

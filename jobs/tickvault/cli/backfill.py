@@ -17,7 +17,7 @@ from tickvault.slot import Schedule, Slot
 @click.option("--verbose", "-v", is_flag=True, help="Show the steps' own log too.")
 @dry_run_option
 def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: bool, dry_run: bool) -> None:
-    r"""Run NAME, a source or a flow, for every slot of its schedule in a range, oldest first.
+    """Run NAME, a source or a flow, for every slot of its schedule in a range, oldest first.
 
     Its packages are loaded into every target at the end. A slot that is complete is not read again, so a backfill that
     was interrupted is simply started again. The exit code is that of the worst step.

@@ -14,7 +14,7 @@ from tickvault.slot import Slot
 @click.option("--as", "job", default="load-postgres", show_default=True, help="Job whose image and secrets it gets.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(job: str, arguments: tuple[str, ...]) -> None:
-    r"""Run a tickvault command in the cluster, as a Kubernetes Job with the secrets of another; show what it says.
+    """Run a tickvault command in the cluster, as a Kubernetes Job with the secrets of another; show what it says.
 
     The cluster is the one this runs in, else the kubeconfig's current one; the namespace is TICKVAULT_NAMESPACE.
 

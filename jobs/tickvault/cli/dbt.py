@@ -23,7 +23,7 @@ def command() -> None:
 @click.option("--force", is_flag=True, help="Build although nothing was loaded since the last green build.")
 @slot_option
 def build(name: str, select: tuple[str, ...], full_refresh: bool, force: bool, slot: Slot | None) -> None:
-    r"""Build and test aside, then publish what passed.
+    """Build and test aside, then publish what passed.
 
     Tests that fail: nothing is published, the failing rows are kept in the schema 'quarantine', exit code 65.
 

@@ -2,24 +2,35 @@
 
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from tickvault.cli.options import comma_separated, dry_run_option, load_settings, slot_option
-from tickvault.slot import Schedule, Slot
+from tickvault.slot import Schedule, Slot, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tickvault.lake import Lake
+    from tickvault.source import Source
 
 
 @click.command()
 @click.argument("source")
 @click.option("--symbols", callback=comma_separated, help="Only these, comma separated, such as AAPL,MSFT.")
-@click.option("--days", type=click.IntRange(1), help="History for what is new, in days [default: HISTORY_DAYS]")
+@click.option(
+    "--days",
+    type=click.IntRange(1),
+    help="History in days, also of symbols known already [default: HISTORY_DAYS, for new ones]",
+)
 @slot_option
 @click.option("--force", is_flag=True, help="Read a slot that is complete again, as a further revision.")
 @dry_run_option
 def command(
     source: str, symbols: tuple[str, ...] | None, days: int | None, slot: Slot | None, force: bool, dry_run: bool
 ) -> None:
-    r"""Read SOURCE into the lake and note the package in the ledger.
+    """Read SOURCE into the lake and note the package in the ledger.
 
     A slot that is complete is not read again; a partial one is completed. With --symbols or --days and no --slot the
     slot is this very second, so that a choice of your own never stands in for a scheduled run.
@@ -32,7 +43,9 @@ def command(
     """
     from tickvault import catalog
     from tickvault.extraction import Extraction
+    from tickvault.lake import Lake
     from tickvault.run import run_job
+    from tickvault.storage import open_storage
 
     source = source.replace("-", "_")
     settings = load_settings()
@@ -41,9 +54,24 @@ def command(
     if slot is None and (symbols or days):
         slot = Slot.of(now)
     if dry_run:
-        shown = slot or Schedule(settings.tickvault_schedule, settings.tickvault_timezone).last(now)
-        for stream in kind.streams:
-            where = f"{stream.lake_path}/dt={shown.date}/{shown.id}/"
-            click.echo(f"would read {stream.name} from {source} for slot {shown} into {where}")
+        schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
+        shown = slot or resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, None)
+        for sentence in _intentions(kind, Lake(open_storage(settings)), shown, force):
+            click.echo(sentence)
         return
     sys.exit(run_job(Extraction(source, symbols, days, force), settings, slot))
+
+
+def _intentions(kind: "type[Source]", lake: "Lake", slot: Slot, force: bool) -> "Iterator[str]":
+    """Say for each stream what a run would read, given what is sealed of the slot."""
+    from tickvault import revisions
+
+    for stream in kind.streams:
+        sealed = lake.revisions(stream, slot)
+        missing = revisions.missing(sealed)
+        if sealed and not missing and not force:
+            yield f"would read nothing of {stream.name}: slot {slot} is complete, package {sealed[-1].id}; see --force"
+            continue
+        what = f" only {', '.join(missing)}" if missing and not force else ""
+        where = f"{stream.lake_path}/dt={slot.date}/{slot.id}/r{len(sealed)}/"
+        yield f"would read {stream.name} from {kind.name}{what} for slot {slot} into {where}"

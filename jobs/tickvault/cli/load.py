@@ -18,9 +18,11 @@ from tickvault.slot import Slot
 def command(
     sink: str, sources: tuple[str, ...], flow: str | None, slot: Slot | None, dry_run: bool, as_json: bool
 ) -> None:
-    r"""Load every pending package into SINK (postgres, snowflake), oldest slot first.
+    """Load every pending package into SINK (postgres, snowflake), oldest slot first.
 
-    The same package twice is loaded once: the target's own ledger decides.
+    The same package twice is loaded once: the target's own ledger decides. With nothing pending the target is not even
+    asked, so no warehouse wakes up. Another Snowflake account, host or database gets everything that landed; one that
+    lost its data under the same name gets it again with the next load that has anything pending.
 
     \b
     Examples:
@@ -34,7 +36,7 @@ def command(
     from tickvault.run import run_job
 
     settings = load_settings()
-    catalog.sink(sink)
+    kind = catalog.sink(sink)
     chosen: tuple[str, ...] | None = tuple(s.replace("-", "_") for s in sources) or None
     for name in chosen or ():
         catalog.source(name)
@@ -44,7 +46,7 @@ def command(
         chosen = (chosen or ()) + plan(flow).sources
     if dry_run:
         with Ledger.open(settings) as ledger:
-            rows = [(p.package_id, p.stream, p.slot.id) for p in ledger.pending(sink, chosen)]
+            rows = [(p.package_id, p.stream, p.slot.id) for p in ledger.pending(sink, chosen, kind.target(settings))]
         show(rows, ["package", "stream", "slot"], as_json, title=f"pending for {sink}")
         return
     sys.exit(run_job(Loading(sink, chosen, flow or "-".join(sources)), settings, slot))

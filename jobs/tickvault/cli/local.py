@@ -13,7 +13,7 @@ from tickvault.settings import environment
 @click.option("--live", is_flag=True, help="Use what 'tickvault demo --live' left.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(live: bool, arguments: tuple[str, ...]) -> None:
-    r"""Start the demo's engines, run a tickvault command against what they hold, and stop them again.
+    """Start the demo's engines, run a tickvault command against what they hold, and stop them again.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ _FIND = """
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are: JSON.")
 def command(run: str, as_json: bool) -> None:
-    r"""Show the log of RUN: an id as 'tickvault status' shows it, a job (its last run), job/slot, or a Kubernetes Job.
+    """Show the log of RUN: an id as 'tickvault status' shows it, a job (its last run), job/slot, or a Kubernetes Job.
 
     Every job leaves its log in the lake when it ends, so it is there after the pod is gone.
 

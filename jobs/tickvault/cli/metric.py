@@ -35,7 +35,7 @@ def command(
     form: str,
     as_json: bool,
 ) -> None:
-    r"""Compute metric NAME from what is published.
+    """Compute metric NAME from what is published.
 
     \b
     Examples:

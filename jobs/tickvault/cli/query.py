@@ -17,7 +17,7 @@ from tickvault.targets import TARGETS, read
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Rows to show at most.")
 @json_option
 def command(sql: str | None, target: str, limit: int, as_json: bool) -> None:
-    r"""Run one reading statement, from the argument or from standard input.
+    """Run one reading statement, from the argument or from standard input.
 
     \b
     Examples:

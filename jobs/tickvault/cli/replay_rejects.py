@@ -5,25 +5,36 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
+import pyarrow as pa
 
 from tickvault import catalog
 from tickvault.cli.options import dry_run_option, load_settings
+from tickvault.extraction import Extraction
 from tickvault.lake import Lake
-from tickvault.records import RecordBuilder
+from tickvault.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.records import CONFLICT, RecordBuilder
+from tickvault.revisions import failed
 from tickvault.run import Session, run_job
 from tickvault.slot import Slot
 from tickvault.source import Batch
 from tickvault.storage import open_storage
+from tickvault.stream import Stream
 
 _OPEN = """
-    SELECT package_id, source, stream, slot, array_agg(record ORDER BY ordinal) FROM data_platform.rejects
+    SELECT package_id, source, stream, slot,
+        array_agg(jsonb_build_object('item', item, 'column', column_name, 'reason', reason, 'record', record)
+            ORDER BY ordinal)
+    FROM data_platform.rejects
     WHERE replayed_by IS NULL AND (%s::text IS NULL OR package_id LIKE '%%' || %s || '%%')
     GROUP BY package_id, source, stream, slot ORDER BY slot, package_id"""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Lands the records that fit now as a further revision of their slot; the others stay put aside."""
+    """Lands the records that fit now as a further revision of their slot; the others stay put aside.
+
+    Among them those whose key another record took with other values: alone they would fit, and overwrite it.
+    """
 
     pattern: str | None
     dry_run: bool = False
@@ -31,21 +42,40 @@ class Replay:
     exclusive: bool = True
 
     def run(self, session: Session) -> None:
-        """Replay package by package."""
+        """Replay package by package, each while no extract of its source lands a revision too."""
         lake = Lake(open_storage(session.settings))
-        for package_id, source, stream_name, time, records in session.ledger.query(_OPEN, self.pattern, self.pattern):
+        for package_id, source, stream_name, time, found in session.ledger.query(_OPEN, self.pattern, self.pattern):
             stream, slot = catalog.stream(source, stream_name), Slot.of(time)
+            rejects = [Reject(**one) for one in found]
             now = session.settings.tickvault_clock or max(slot.time, session.slot.time)
-            built = RecordBuilder(stream, now, session.settings.source_origin).build(records)
+            builder = RecordBuilder(stream, now, session.settings.source_origin)
+            built = builder.build(r.record for r in rejects if r.column != CONFLICT)
+            contested = tuple(r for r in rejects if r.column == CONFLICT)
             fits = built.batch.num_rows
-            click.echo(f"{package_id}: {fits} of {len(records)} record(s) fit now")
-            session.report.add(rows_read=len(records), rows_rejected=len(built.rejects))
-            if fits and not self.dry_run:
-                batch = Batch(stream, built.batch, None, (), built.rejects)
-                revision = len(lake.revisions(stream, slot))
-                package = lake.land(source, stream, [batch], slot, session.run.run_id, revision, (package_id,))
+            why = f"; {len(contested)} share a key with another record, nobody can tell which is right"
+            click.echo(f"{package_id}: {fits} of {len(rejects)} record(s) fit now{why if contested else ''}")
+            session.report.add(rows_read=len(rejects), rows_rejected=len(built.rejects) + len(contested))
+            if not fits or self.dry_run:
+                continue
+            with session.ledger.lock(Extraction(source).name, session.settings.lock_wait_seconds):
+                sealed = lake.revisions(stream, slot)
+                aside = (*built.rejects, *contested)
+                batch = Batch(stream, built.batch, None, _settled(stream, sealed, built.batch, aside), aside)
+                run_id = session.run.run_id
+                package = lake.land(source, stream, [batch], slot, run_id, len(sealed), (package_id,))
                 session.ledger.register(stream, package, lake.rejects(package))
-                session.report.details.setdefault("packages", []).append(package.id)
+            session.report.details.setdefault("packages", []).append(package.id)
+
+
+def _settled(
+    stream: Stream, sealed: list[Package], fits: pa.RecordBatch, aside: tuple[Reject, ...]
+) -> tuple[Outcome, ...]:
+    """Say which of the slot's missing items came now; each is named by its key's first column, an article by all."""
+    still = {r.item for r in aside}
+    columns = [fits.column(name).to_pylist() for name in stream.primary_key]
+    keys = [tuple(map(str, key)) for key in zip(*columns, strict=True)]
+    came = {key[0] for key in keys} - still | {" ".join(key) for key in keys}
+    return tuple(Outcome(o.item, OutcomeStatus.OK, "replayed") for o in failed(sealed) if o.item in came)
 
 
 @click.command()
@@ -55,7 +85,8 @@ def command(pattern: str | None, dry_run: bool) -> None:
     """Try open rejects again, after the rule or the list that refused them was put right.
 
     PATTERN keeps packages whose id contains it. What fits now lands as a further revision and loads as usual; what
-    still does not fit moves to that revision's rejects.
+    still does not fit moves to that revision's rejects. A record whose key another one took with other values is never
+    tried again: nobody can tell which of the two is right.
     """
     settings = load_settings()
     sys.exit(run_job(Replay(pattern, dry_run), settings, Slot.of(settings.tickvault_clock or datetime.now(UTC))))

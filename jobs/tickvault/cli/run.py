@@ -19,7 +19,7 @@ from tickvault.slot import Schedule, Slot
 @click.option("--verbose", "-v", is_flag=True, help="Show the steps' own log too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: bool, as_json: bool) -> None:
-    r"""Run FLOW for a slot: extract its sources side by side, load every target, ask for a build.
+    """Run FLOW for a slot: extract its sources side by side, load every target, ask for a build.
 
     It is the same Prefect flow a worker runs, on a server of its own that ends with it, or on the one PREFECT_API_URL
     names. One source's failure does not stop the others; the exit code is that of the worst step.

@@ -17,7 +17,7 @@ from tickvault.slot import Schedule, Slot
 @slot_option
 @click.option("--force", is_flag=True, help="Do it again although it is done: extract and dbt jobs only.")
 def command(job: str, slot: Slot | None, *, force: bool) -> None:
-    r"""Start JOB, such as extract-binance, as a Kubernetes Job made from its CronJob; show its log and its end.
+    """Start JOB, such as extract-binance, as a Kubernetes Job made from its CronJob; show its log and its end.
 
     The cluster is the one this runs in, else the kubeconfig's current one; the namespace is TICKVAULT_NAMESPACE. A Job
     for the same slot that is under way is joined, not doubled.

@@ -16,7 +16,18 @@ from tickvault.http import Provider, RefusedRequestError
 from tickvault.package import Cursor
 from tickvault.records import Epoch, RecordBuilder, Row, require_fields
 from tickvault.source import Batch, Source
-from tickvault.sources.shared.symbolwise import dated, failed, first_day, latest, objects, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import (
+    dated,
+    failed,
+    first_day,
+    last_day,
+    latest,
+    not_nothing,
+    objects,
+    read_each,
+    said,
+    wanted,
+)
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
@@ -53,8 +64,9 @@ class Binance(Source):
         yield said(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         if stream == streams.CRYPTO_BINANCE:
-            for n in range(0, len(chosen.assets), _SYMBOLS_PER_REQUEST):
-                yield self._tickers(builder, chosen.assets[n : n + _SYMBOLS_PER_REQUEST], since)
+            firsts = range(0, len(chosen.assets), _SYMBOLS_PER_REQUEST)
+            parts = (chosen.assets[n : n + _SYMBOLS_PER_REQUEST] for n in firsts)
+            yield from not_nothing("binance", self.context, (self._tickers(builder, part, since) for part in parts))
         else:
             yield from read_each(stream, chosen.assets, lambda asset: self._bars(builder, asset, since))
 
@@ -84,8 +96,8 @@ class Binance(Source):
             return self._ask(assets[:middle]) + self._ask(assets[middle:])
 
     def _bars(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
-        known = (since or {}).get(asset.symbol)
-        day = first_day(self.context, since, asset) + (_DAY if known else timedelta(0))
+        known = last_day(self.context, since, asset)
+        day = known + _DAY if known else first_day(self.context, since, asset)
         start = datetime.combine(day, time(), UTC)
         if start + _DAY > self.context.now:
             return dated(builder, asset, ())

@@ -12,7 +12,7 @@ from tickvault.http import Provider
 from tickvault.package import Cursor
 from tickvault.records import Row, require_fields
 from tickvault.source import Batch, Source
-from tickvault.sources.shared.symbolwise import latest, objects, said, wanted
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
@@ -41,9 +41,9 @@ class CoinGecko(Source):
         chosen = wanted(self.context, "crypto", "coingecko_id")
         yield said(stream, chosen.outcomes)
         builder = self.context.builder(stream)
-        for n in range(0, len(chosen.assets), _COINS_PER_REQUEST):
-            assets = chosen.assets[n : n + _COINS_PER_REQUEST]
-            yield latest(builder, assets, self._rows(stream, assets), since)
+        parts = (chosen.assets[n : n + _COINS_PER_REQUEST] for n in range(0, len(chosen.assets), _COINS_PER_REQUEST))
+        batches = (latest(builder, part, self._rows(stream, part), since) for part in parts)
+        yield from not_nothing("coingecko", self.context, batches)
 
     def _rows(self, stream: Stream, assets: Sequence[Asset]) -> dict[str, list[Row]]:
         by_id = {asset.coingecko_id: asset for asset in assets}

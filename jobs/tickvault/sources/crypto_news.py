@@ -2,8 +2,8 @@
 
 The list is ``<NEWS_BASE_URL>/list?id=<CoinGecko id>&limit=<n>``, a JSON array of addresses, newest first; the pages are
 read for their Open Graph tags. Why not the ``karpet`` package: see docs/decisions. A host that fails loses its own
-article only. An article that does not say when it was published has ``observed_at`` set to when it was first seen and
-no ``date``.
+article only; one that refuses it (403, 404) is believed, and the article is not asked for again. An article that does
+not say when it was published has ``observed_at`` set to when it was first seen and no ``date``.
 """
 
 import re
@@ -27,14 +27,14 @@ LIST = Provider("crypto_news", per_minute=600, url_setting="NEWS_BASE_URL", atte
 RSS = Provider("crypto_news rss", per_minute=120, url_setting="NEWS_RSS_URLS", attempts=3)
 _ARTICLES_PER_COIN = 10
 _REMEMBERED = 200
-_Failure = SourceUnavailableError | SourceRejectedError
+_Failure = SourceUnavailableError | SourceRejectedError | ConfigError
 
 
 class CryptoNews(Source):
     """Reads articles coin by coin; each coin and each article has its outcome.
 
     An article's outcome is named ``<coin> <address>``. The cursor holds per coin the latest ``observed_at``, and under
-    ``<coin>:seen`` the addresses already read.
+    ``<coin>:seen`` the addresses already read or refused.
     """
 
     name = "crypto_news"
@@ -44,8 +44,9 @@ class CryptoNews(Source):
     def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "coingecko_id")
-        assets = chosen.assets if self.context.symbols else chosen.assets[: self.context.settings.news_read_limit]
-        if self.context.symbols:
+        named = self.context.symbols or self.context.missing
+        assets = chosen.assets if named else chosen.assets[: self.context.settings.news_read_limit]
+        if named:
             yield said(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         feeds = _Feeds(self)
@@ -76,8 +77,10 @@ class CryptoNews(Source):
                 try:
                     page = open_graph(self.context.http.get_text(_host(url), url))
                     rows.append(self._row(asset, url, page, "karpet"))
-                except (SourceUnavailableError, SourceRejectedError, ConfigError) as error:
+                except SourceUnavailableError as error:
                     lost.append(Outcome(f"{asset.symbol} {url}", OutcomeStatus.FAILED, str(error)))
+                except (SourceRejectedError, ConfigError) as error:  # it will say the same tomorrow
+                    lost.append(Outcome(f"{asset.symbol} {url}", OutcomeStatus.NOT_OFFERED, str(error)))
         return _batch(builder.stream, asset, builder.build(rows), since, lost)
 
     def _fed(self, builder: RecordBuilder, feeds: "_Feeds", asset: Asset, since: Cursor, detail: str) -> Batch:
@@ -111,12 +114,13 @@ def _batch(
         *lost,
         *aside,
     )
-    cursor: Cursor | None = None
+    refused = [o.item.partition(" ")[2] for o in lost if o.status is OutcomeStatus.NOT_OFFERED]
+    cursor: Cursor = {}
     if urls:
-        newest = max(instant(max(times)), since.get(asset.symbol, ""))
-        kept = [*urls, *_seen(asset, since)][:_REMEMBERED]
-        cursor = {asset.symbol: newest, f"{asset.symbol}:seen": {"urls": kept}}
-    return Batch(stream, records.batch, cursor, outcomes, records.rejects)
+        cursor[asset.symbol] = max(instant(max(times)), since.get(asset.symbol, ""))
+    if urls or refused:
+        cursor[f"{asset.symbol}:seen"] = {"urls": [*urls, *refused, *_seen(asset, since)][:_REMEMBERED]}
+    return Batch(stream, records.batch, cursor or None, outcomes, records.rejects)
 
 
 class _Feeds:
@@ -131,7 +135,8 @@ class _Feeds:
         """Give the items about a coin.
 
         Raises:
-            SourceUnavailableError: No feed answers; SourceRejectedError: none is a feed, or none is set.
+            SourceUnavailableError: No feed answers; SourceRejectedError: none is a feed, or none is set; ConfigError:
+                none serves the place this runs in.
         """
         trouble: _Failure = SourceRejectedError("crypto_news: neither NEWS_BASE_URL nor NEWS_RSS_URLS is set")
         answered = False
@@ -155,7 +160,7 @@ class _Feeds:
     def _read(self, url: str) -> list[Item] | _Failure:
         try:
             return rss_items(self._http.get_text(RSS, url), url.partition("?")[0])
-        except (SourceUnavailableError, SourceRejectedError) as error:
+        except (SourceUnavailableError, SourceRejectedError, ConfigError) as error:
             return error
 
 

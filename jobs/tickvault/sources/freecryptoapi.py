@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tickvault import streams
-from tickvault.errors import ConfigError
+from tickvault.errors import ConfigError, SchemaMismatchError, SourceRejectedError
 from tickvault.http import Provider, RefusedRequestError
 from tickvault.package import Cursor
 from tickvault.records import Row, require_fields
 from tickvault.source import Batch, Source
-from tickvault.sources.shared.symbolwise import latest, objects, said, wanted
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
 
@@ -44,17 +44,15 @@ class FreeCryptoApi(Source):
         fields = _mapping(self.context.settings.freecrypto_fields)
         rows_at = fields.pop("rows")
         chosen = wanted(self.context, "crypto", "symbol")
-        answer = self._ask(chosen.assets)
-        if answer is not None:
-            answer = answer.get(rows_at) if isinstance(answer, dict) else answer
-        records = objects("freecryptoapi", answer) if answer is not None else []
+        records = _records(stream, self._ask(chosen.assets) if chosen.assets else None, rows_at)
         require_fields(stream, records, fields)
         by_symbol: dict[str, list[Row]] = {}
         for record in records:
             symbol = str(record.get(fields["symbol"])).upper()
             by_symbol.setdefault(symbol, []).append(_row(symbol, record, fields))
         yield said(stream, chosen.outcomes)
-        yield latest(self.context.builder(stream), chosen.assets, by_symbol, since)
+        prices = latest(self.context.builder(stream), chosen.assets, by_symbol, since)
+        yield from not_nothing("freecryptoapi", self.context, [prices])
 
     def _ask(self, assets: tuple[Asset, ...]) -> Any:
         """Ask for all coins at once; None where the provider knows none of them."""
@@ -72,6 +70,26 @@ class FreeCryptoApi(Source):
             if error.status == _NOT_FOUND and error.body.lstrip().startswith("{"):
                 return None
             raise
+
+
+def _records(stream: Stream, answer: Any, rows_at: str) -> list[dict[str, Any]]:
+    """Take the list of coins out of an answer; None is one without any.
+
+    Raises:
+        SourceRejectedError: The provider says with status 200 what is wrong, such as an invalid key.
+        SchemaMismatchError: There is no list where it is documented.
+    """
+    if answer is None:
+        return []
+    if isinstance(answer, dict) and not isinstance(answer.get(rows_at), list):
+        said = answer.get("error") or answer.get("message")
+        if said:
+            raise SourceRejectedError(
+                f"freecryptoapi: it refuses with {str(said)[:200]!r}; check FREECRYPTO_API_KEY and FREECRYPTO_PATH"
+            )
+        found = ", ".join(sorted(map(str, answer))) or "nothing"
+        raise SchemaMismatchError(stream.name, "rows", f"a list '{rows_at}' in the provider's answer", found)
+    return objects("freecryptoapi", answer[rows_at] if isinstance(answer, dict) else answer)
 
 
 def _mapping(text: str) -> dict[str, str]:

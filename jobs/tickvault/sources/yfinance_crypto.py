@@ -13,7 +13,7 @@ from tickvault import streams
 from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row
 from tickvault.source import Batch, Source
-from tickvault.sources.shared.symbolwise import dated, failed, first_day, latest, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, latest, read_each, said, wanted
 from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
@@ -44,7 +44,7 @@ class YFinanceCrypto(Source):
 
     def _bars(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
         start = first_day(self.context, since, asset)
-        known = start if (since or {}).get(asset.symbol) else None
+        known = last_day(self.context, since, asset)
         if known and known >= self.context.now.date() - timedelta(days=1):
             return dated(builder, asset, ())
         history = self._yahoo.history(asset.yahoo_ticker, start, tomorrow(self.context))

@@ -17,7 +17,7 @@ from tickvault import streams
 from tickvault.package import Cursor
 from tickvault.records import RecordBuilder, Row
 from tickvault.source import Batch, Source
-from tickvault.sources.shared.symbolwise import dated, failed, first_day, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, read_each, said, wanted
 from tickvault.sources.shared.yahoo import Bar, Yahoo, exact, settled, tomorrow
 from tickvault.stream import Stream
 from tickvault.symbols import Asset
@@ -54,7 +54,7 @@ class YFinanceStock(Source):
 
     def _days(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
         start = first_day(self.context, since, asset)
-        known = start if (since or {}).get(asset.symbol) else None
+        known = last_day(self.context, since, asset)
         # The last day loaded is asked for again: an answer without any day then says that the ticker is gone.
         closed = self._closed(asset, start)
         if not closed:
@@ -64,10 +64,10 @@ class YFinanceStock(Source):
         fresh = [bar for bar in closed if known is None or bar.date > known]
         if not fresh:
             return dated(builder, asset, ())
-        begin = (since or {}).get(f"{asset.symbol}:first", {}).get("date")
-        if begin and any(bar.dividends or bar.splits for bar in fresh):
+        begin = (since or {}).get(f"{asset.symbol}:first", {}).get("date") or fresh[0].date.isoformat()
+        if date.fromisoformat(begin) < fresh[0].date and any(bar.dividends or bar.splits for bar in fresh):
             fresh = self._closed(asset, date.fromisoformat(begin))
-        first = {f"{asset.symbol}:first": {"date": begin or fresh[0].date.isoformat()}}
+        first = {f"{asset.symbol}:first": {"date": min(begin, fresh[0].date.isoformat())}}
         return dated(builder, asset, _rows(asset, fresh, self._yahoo.info(asset.yahoo_ticker)), first)
 
     def _closed(self, asset: Asset, start: date) -> list[Bar]:

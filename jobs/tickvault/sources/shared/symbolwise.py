@@ -37,7 +37,8 @@ def wanted(context: Context, asset_class: AssetClass, listing: Listing) -> Wante
         listing: The asset's name at the source; where it is blank the symbol is not offered there.
 
     Returns:
-        Assets in the order listed; unknown symbols are FAILED, blank ones NOT_OFFERED.
+        Assets in the order listed; unknown symbols are FAILED, blank ones NOT_OFFERED. Where a slot is completed, only
+        what is missing; of that, what is not wanted any more (a slip of the pen, put right) is NOT_OFFERED.
 
     Raises:
         ConfigError: No symbol is known at all, or a file is missing.
@@ -47,15 +48,21 @@ def wanted(context: Context, asset_class: AssetClass, listing: Listing) -> Wante
     known = {s: a for s, a in load_assets(folder / ASSET_INFO).items() if a.asset_class == asset_class}
     seed = next(folder / name for name, kind in LISTS.items() if kind == asset_class)
     given = settings.crypto_symbols if asset_class == "crypto" else settings.stock_symbols
-    asked = dict.fromkeys(s.strip().upper() for s in context.symbols or load_list(given or seed))
+    chosen = context.symbols or ()
+    listed = load_list(given or seed) if context.missing or not chosen else []
+    asked = dict.fromkeys(s.strip().upper() for s in (*chosen, *listed))
+    gone = [s for s in context.missing if s not in asked]
+    if context.missing:
+        asked = dict.fromkeys(s for s in asked if s in context.missing)
     unknown = {s: _unknown(s, asset_class, known) for s in asked if s not in known}
-    if len(unknown) == len(asked):
+    if unknown and len(unknown) == len(asked) and not gone:
         raise ConfigError("; ".join(unknown.values()))
     assets = [known[s] for s in asked if s in known]
     return Wanted(
         tuple(a for a in assets if getattr(a, listing)),
         (
             *(Outcome(s, OutcomeStatus.FAILED, why) for s, why in unknown.items()),
+            *(Outcome(s, OutcomeStatus.NOT_OFFERED, "not wanted any more") for s in gone),
             *(Outcome(a.symbol, OutcomeStatus.NOT_OFFERED) for a in assets if not getattr(a, listing)),
         ),
     )
@@ -153,10 +160,37 @@ def _outcome(asset: Asset, came: bool, rejects: Sequence[Reject], *, detail: str
     return Outcome(asset.symbol, OutcomeStatus.OK, f"{len(own)} put aside: {own[0]}" if own else detail)
 
 
-def first_day(context: Context, since: Cursor | None, asset: Asset) -> date:
-    """Return the day a symbol's history starts: its last one loaded, or for a new symbol ``history_days`` back."""
+def last_day(context: Context, since: Cursor | None, asset: Asset) -> date | None:
+    """Return a symbol's last day loaded; None for a new one, and where the user's own ``days`` reach further back."""
     known = (since or {}).get(asset.symbol)
-    return date.fromisoformat(known) if known else context.now.date() - timedelta(days=context.history_days)
+    day = date.fromisoformat(known) if known else None
+    return None if day and context.days and _reach(context) < day else day
+
+
+def first_day(context: Context, since: Cursor | None, asset: Asset) -> date:
+    """Return the day to start at: the symbol's last one loaded, else ``history_days`` back."""
+    return last_day(context, since, asset) or _reach(context)
+
+
+def _reach(context: Context) -> date:
+    return context.now.date() - timedelta(days=context.history_days)
+
+
+def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Pass the batches of a stream on, and refuse in the end to believe that of many symbols not one is known.
+
+    Raises:
+        SourceUnavailableError: Nothing at all came: that says something about the provider, not about the symbols.
+    """
+    lost = 0
+    came = False
+    for batch in batches:
+        came = came or bool(batch.rejects) or any(o.status is OutcomeStatus.OK for o in batch.outcomes)
+        lost += sum(o.status is OutcomeStatus.FAILED for o in batch.outcomes)
+        yield batch
+    # What is still missing when a slot is completed may well be gone for good.
+    if lost >= _FAILURES_TO_GIVE_UP and not came and not context.missing:
+        raise SourceUnavailableError(f"{provider}: answers, but with none of the {lost} symbols asked for")
 
 
 def said(stream: Stream, outcomes: Iterable[Outcome]) -> Batch:
