@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from tickvault.errors import ConfigError, SinkUnavailableError
+from tickvault.errors import ConfigError, SinkUnavailableError, TerminalError
 from tickvault.migrations import migrate
 from tickvault.package import Cursor, Package, Reject
 from tickvault.settings import Settings
@@ -18,6 +18,10 @@ from tickvault.stream import Stream
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection, cursor
+
+_FORBIDDEN = ("28", "3D000", "42501")
+"""SQLSTATEs of wrong password, no such database, privilege missing."""
+_REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Pending:
     manifest_key: str
 
 
+class LockHeldError(SinkUnavailableError):
+    """Another process held a lock of the ledger's for as long as we may wait."""
+
+
 class Ledger:
     """What ran and what it did. One connection; each method is one transaction.
 
@@ -59,17 +67,13 @@ class Ledger:
         """Connect and bring the schema up to date."""
         import psycopg2
 
-        try:
+        with _mapped(f"PostgreSQL at {settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}"):
             connection = psycopg2.connect(settings.postgres_dsn())
-        except psycopg2.OperationalError as error:
-            where = f"{settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}"
-            text = " ".join(str(error).split())
-            if any(word in text for word in ("authentication failed", "does not exist", "no password supplied")):
-                raise ConfigError(
-                    f"PostgreSQL at {where} refuses us: {text}; check POSTGRES_USER and POSTGRES_PASSWORD"
-                ) from error
-            raise SinkUnavailableError(f"PostgreSQL at {where} does not answer: {text}") from error
-        migrate(connection)
+            try:
+                migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
         return cls(connection)
 
     def close(self) -> None:
@@ -89,12 +93,12 @@ class Ledger:
         """Hold the session lock of a job; it is free the moment its owner dies.
 
         Raises:
-            SinkUnavailableError: Another process held it all the time.
+            LockHeldError: Another process held it all the time.
         """
         deadline = time.monotonic() + wait_seconds
         while not self._one("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)[0]:
             if time.monotonic() >= deadline:
-                raise SinkUnavailableError(
+                raise LockHeldError(
                     f"another process has held the lock '{name}' for {wait_seconds:.0f} s; try again later"
                 )
             time.sleep(0.2)
@@ -210,28 +214,42 @@ class Ledger:
             merged.update(cursor)
         return merged or None
 
-    def pending(self, sink: str, sources: Iterable[str] | None = None) -> list[Pending]:
-        """Return what a sink has not loaded, oldest slot first, as far as this ledger knows."""
+    def pending(self, sink: str, sources: Iterable[str] | None = None, target: str | None = None) -> list[Pending]:
+        """Return what a sink has not loaded into this target, oldest slot first, as far as this ledger knows."""
         rows = self._all(
             """SELECT p.package_id, p.source, p.stream, p.slot, p.revision, p.manifest_key
             FROM data_platform.packages p
-            WHERE NOT EXISTS (SELECT FROM data_platform.loads l WHERE l.package_id = p.package_id AND l.sink = %s)
+            WHERE NOT EXISTS (SELECT FROM data_platform.loads l WHERE l.package_id = p.package_id AND l.sink = %s
+                AND COALESCE(l.target = %s, true))
               AND (%s::text[] IS NULL OR p.source = ANY (%s))
             ORDER BY p.slot, p.revision, p.source, p.stream""",
-            sink,
+            *(sink, target),
             *([list(sources) if sources is not None else None] * 2),
         )
         return [Pending(i, s, t, Slot.of(z), r, m) for i, s, t, z, r, m in rows]
 
-    def mirror_load(self, sink: str, package: Package, result: LoadResult, run_id: str) -> None:
+    def correct(self, sink: str, target: str, loaded: set[str]) -> None:
+        """Bring the copy of a target's ledger in line with it: what the target has not loaded is pending again."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "DELETE FROM data_platform.loads WHERE sink = %s AND NOT package_id = ANY (%s)", (sink, list(loaded))
+            )
+            cursor.execute(
+                "UPDATE data_platform.loads SET target = %s WHERE sink = %s AND target IS DISTINCT FROM %s",
+                (target, sink, target),
+            )
+
+    def mirror_load(
+        self, sink: str, package: Package, result: LoadResult, run_id: str, target: str | None = None
+    ) -> None:
         """Note a load that another database's own ledger holds already; that ledger is the truth, this a copy."""
         self._run(
             """INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id, rows_read,
-                rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected, target)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
             *(package.id, sink, package.source, package.stream, package.slot.time, run_id),
             *(result.read, result.inserted, result.updated, result.unchanged),
-            *(result.superseded, result.duplicates, result.rejected),
+            *(result.superseded, result.duplicates, result.rejected, target),
         )
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -242,13 +260,8 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator["cursor"]:
-        import psycopg2
-
-        try:
-            with self._connection, self._connection.cursor() as cursor:
-                yield cursor
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise SinkUnavailableError(f"the ledger's PostgreSQL is gone: {' '.join(str(error).split())}") from error
+        with _mapped("the ledger's PostgreSQL"), self._connection, self._connection.cursor() as cursor:
+            yield cursor
 
     def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._transaction() as cursor:
@@ -264,6 +277,22 @@ class Ledger:
     def _run(self, sql: str, *values: Any) -> None:
         with self._transaction() as cursor:
             cursor.execute(sql, values)
+
+
+@contextmanager
+def _mapped(where: str) -> Iterator[None]:
+    """Map psycopg2's errors to the platform's; one that arises while connecting has no SQLSTATE."""
+    import psycopg2
+
+    try:
+        yield
+    except psycopg2.Error as error:
+        text = " ".join(str(error).split())
+        if (error.pgcode or "").startswith(_FORBIDDEN) or (not error.pgcode and any(w in text for w in _REFUSALS)):
+            raise ConfigError(f"{where} refuses us: {text}; check POSTGRES_USER, its password and grants") from error
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            raise SinkUnavailableError(f"{where} does not answer: {text}") from error
+        raise TerminalError(f"{where} refuses: {text}") from error
 
 
 def _clean(text: str) -> str:

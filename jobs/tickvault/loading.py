@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from tickvault import catalog
-from tickvault.errors import PlatformError, TransientError
+from tickvault.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, TransientError
 from tickvault.lake import Lake
-from tickvault.ledger import Pending
+from tickvault.ledger import LockHeldError, Pending
 from tickvault.run import Session
 from tickvault.sink import LoadResult, Sink
 from tickvault.storage import open_storage
@@ -34,37 +34,59 @@ class Loading:
         return f"load-{self.sink}" + (f"-{self.label}" if self.label else "")
 
     def run(self, session: Session) -> None:
-        """Load stream by stream; one that fails does not stop the others.
+        """Load stream by stream, package by package; one that fails does not stop the others.
 
-        Packages of one stream load in the order of their slots, so after a failure the rest of that stream waits.
+        Versions in the rows make the order of packages irrelevant. A target that is gone stops everything, and what a
+        person must put right stops its stream. With nothing pending the target is not asked: waking it may cost money.
         """
-        pending = session.ledger.pending(self.sink, self.sources)
-        if not pending:
+        kind = catalog.sink(self.sink)
+        target = kind.target(session.settings)
+        if not session.ledger.pending(self.sink, self.sources, target):
             session.report.notes.append(f"nothing is pending for {self.sink}")
             return
         lake = Lake(open_storage(session.settings))
         errors: list[PlatformError] = []
-        with catalog.sink(self.sink)(session.settings, lake) as sink:
+        with kind(session.settings, lake) as sink:
+            if target:
+                session.ledger.correct(self.sink, target, sink.loaded())
+            pending = session.ledger.pending(self.sink, self.sources, target)
             ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
             for stream_name, group in groupby(ordered, key=lambda p: p.stream):
                 try:
                     with session.ledger.lock(f"load-{self.sink}-{stream_name}", session.settings.lock_wait_seconds):
-                        self._load(session, lake, sink, list(group))
-                except PlatformError as error:
-                    _log.warning("%s: %s", stream_name, error)
-                    errors.append(error)
+                        errors += self._load(session, lake, sink, list(group))
+                except (ConfigError, LockHeldError) as error:
+                    errors.append(_said(session, stream_name, error))
         if errors:
             raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
 
-    def _load(self, session: Session, lake: Lake, sink: Sink, pending: list[Pending]) -> None:
+    def _load(self, session: Session, lake: Lake, sink: Sink, pending: list[Pending]) -> list[PlatformError]:
+        """Load the packages of one stream and return the errors of those that could not be loaded."""
+        errors: list[PlatformError] = []
         for item in pending:
-            stream = catalog.stream(item.source, item.stream)
-            package = lake.sealed(stream, item.slot, item.revision)
-            if package is None:
-                raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
-            result = sink.write(stream, package, session.run.run_id)
-            session.ledger.mirror_load(self.sink, package, result, session.run.run_id)
-            _account(session, item.package_id, result)
+            try:
+                self._load_one(session, lake, sink, item)
+            except (ConfigError, InterruptedRunError, SinkUnavailableError):
+                raise
+            except PlatformError as error:
+                errors.append(_said(session, item.package_id, error))
+        return errors
+
+    def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
+        stream = catalog.stream(item.source, item.stream)
+        package = lake.sealed(stream, item.slot, item.revision)
+        if package is None:
+            raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
+        result = sink.write(stream, package, session.run.run_id)
+        session.ledger.mirror_load(self.sink, package, result, session.run.run_id, sink.target(session.settings))
+        _account(session, item.package_id, result)
+
+
+def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
+    """Say and note what could not be loaded; the run goes on."""
+    _log.warning("%s: %s", what, error)
+    session.report.details.setdefault("failed", []).append(f"{what}: {error}")
+    return error
 
 
 def _account(session: Session, package_id: str, result: LoadResult) -> None:

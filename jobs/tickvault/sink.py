@@ -37,6 +37,12 @@ class Sink(ABC):
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self.settings, self.lake = settings, lake
 
+    @classmethod
+    def target(cls, settings: Settings) -> str | None:
+        """Name the database whose own ledger the platform's ledger copies; None where they are one and the same."""
+        _ = settings
+        return None
+
     @abstractmethod
     def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
         """Merge a package and note it in the target's own ledger, in one transaction of the target.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
-STEPS = ("ledger", "alerts", "warehouse")
+STEPS = ("ledger", "alerts", "warehouse", "targets")
 """Names of the steps in order; each is ``<name>.sql`` beside this file and is never changed once released."""
 
 _LOCK = 7_461_923_001

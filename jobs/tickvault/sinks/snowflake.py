@@ -42,6 +42,12 @@ class SnowflakeSink(Sink):
         self._session: Connection | None = None
         self._preparation = Preparation(self._run, self.names)
 
+    @classmethod
+    def target(cls, settings: Settings) -> str | None:
+        """Name account and database: the emulator and an account never pass for each other."""
+        place = f"{settings.snowflake_host or ''}/{settings.snowflake_account}/{settings.snowflake_database}"
+        return place.upper()
+
     def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
         """Merge a package and note it in the ledger, in one transaction; see ``Sink.write``."""
         try:

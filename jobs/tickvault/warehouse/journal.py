@@ -42,10 +42,12 @@ class Journal:
         """Return a fingerprint of what a build that starts now is made from.
 
         It counts and hashes the loads themselves. Their times would not do: a load that commits after a build has
-        started may have begun, and be dated, before it.
+        started may have begun, and be dated, before it. Target and time are hashed too: the same package loaded again,
+        into a target that was switched or lost its data, is new to it.
         """
         loads = self._ledger.query(
-            """SELECT count(*), coalesce(sum(hashtextextended(package_id, 0)::numeric), 0)
+            """SELECT count(*), coalesce(sum(hashtextextended(
+                concat_ws(' ', package_id, target, extract(epoch FROM loaded_at)), 0)::numeric), 0)
             FROM data_platform.loads WHERE sink = %s""",
             self._target.sink,
         )[0]
