@@ -1,14 +1,22 @@
-"""A job's log in the lake, where it outlives the pod: ``logs/<job>/<slot>/<run>-<attempt>.jsonl``."""
+"""A job's log in the lake, where it outlives the pod: ``logs/<job>/<slot>/<run>-<attempt>.jsonl``.
 
+A job stores its own when it ends (``kept``). One that is killed cannot; the reconciler stores what its pod said
+(``rescue``), as long as there is the pod.
+"""
+
+import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickvault import log
 from tickvault.errors import PlatformError
+from tickvault.ledger import Ledger, Run
+from tickvault.settings import Settings
 from tickvault.storage import open_storage
 
 if TYPE_CHECKING:
@@ -36,12 +44,52 @@ def kept(session: "Session", job: str) -> Iterator[None]:
             finally:
                 root.removeHandler(handler)
                 file.flush()
-                _store(session, path, f"logs/{job}/{run.slot.id}/{run.run_id}-{run.attempts}.jsonl")
+                _store(session.settings, session.ledger, run, job, path)
 
 
-def _store(session: "Session", path: Path, key: str) -> None:
+def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], end: str) -> None:
+    """Store what a killed run's pod said and how it ended, and link it; a failure of that is a warning.
+
+    Args:
+        settings: Say where the lake is, and what no log may show.
+        ledger: Has the run's row.
+        run: The run.
+        lines: Of the pod's log, each after the time it was written, as Kubernetes gives them.
+        end: How it ended, for the last line.
+    """
+    with tempfile.TemporaryDirectory(prefix="tickvault-log-") as folder:
+        path = Path(folder) / "log.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
+            for stamped in lines:
+                time, _, line = stamped.partition(" ")
+                if _is_ours(line):  # a line of the job's own log: made, and its secrets blotted out, by the job
+                    file.write(f"{line}\n")
+                elif line.strip():
+                    handler.handle(_said(line, logging.INFO, datetime.fromisoformat(time)))
+            handler.handle(_said(end, logging.ERROR))
+        _store(settings, ledger, run, run.job, path)
+
+
+def _is_ours(line: str) -> bool:
     try:
-        open_storage(session.settings).put_file(key, path)
-        session.ledger.query(_LINK, key, session.run.run_id)
+        fields = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and {"time", "level", "message"} <= set(fields)
+
+
+def _said(line: str, level: int, time: datetime | None = None) -> logging.LogRecord:
+    record = _log.makeRecord("pod", level, "", 0, "%s", (line,), None)
+    if time:
+        record.created = time.timestamp()
+    return record
+
+
+def _store(settings: Settings, ledger: Ledger, run: Run, job: str, path: Path) -> None:
+    key = f"logs/{job}/{run.slot.id}/{run.run_id}-{run.attempts}.jsonl"
+    try:
+        open_storage(settings).put_file(key, path)
+        ledger.query(_LINK, key, run.run_id)
     except (PlatformError, OSError) as error:
         _log.warning("the log was not kept in the lake: %s", error)

@@ -56,20 +56,27 @@ def run_pipeline(name: str, slot: str | None, *, force: bool) -> "State[Any]":
         force: Read sources again although the slot is complete.
     """
     flow, run = plan(name), _flow_run()
+    _note_process(run)
     with hosted() as host:
         chosen = Slot.parse(slot) if slot else _slot_of(run, flow, host)
         with get_client(sync_client=True) as client:
             if slot is None and (newer := coalescing.newer_run(client, run)):
                 return Cancelled(name="Coalesced", message=f"slot {chosen} is covered by the later run {newer}")
             variables = {v.name.upper(): str(v.value) for v in client.read_variables() if v.name in VARIABLES}
-            if run.deployment_id:  # the reconciler finds by this label whether our process still lives
+            if run.deployment_id:
                 client.update_flow_run(run.id, name=f"{name}-{chosen}".lower())
-                client.update_flow_run_labels(run.id, {PROCESS_LABEL: f"{socket.gethostname()}:{os.getpid()}"})
         host.results[:] = _run_stages(flow, chosen, host, str(run.id), variables, force)
         verdict = judge(host.results)
     if verdict.exit_code == 0:
         return Completed(message=verdict.message)
     return Failed(name=verdict.name, message=verdict.message)
+
+
+def _note_process(run: FlowRun) -> None:
+    """Before all else: the reconciler finds by this label whether our process still lives."""
+    if run.deployment_id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(run.id, {PROCESS_LABEL: f"{socket.gethostname()}:{os.getpid()}"})
 
 
 def _run_stages(
