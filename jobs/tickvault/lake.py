@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -20,7 +19,7 @@ from tickvault.errors import LoadRejectedError, SchemaMismatchError, SinkUnavail
 from tickvault.package import Cursor, Outcome, Package, Part, Reject, fingerprint
 from tickvault.slot import Slot
 from tickvault.source import Batch
-from tickvault.storage import Storage
+from tickvault.storage import Storage, scratch
 from tickvault.stream import Stream
 
 MANIFEST = "manifest.json"
@@ -81,8 +80,8 @@ class Lake:
             SinkUnavailableError: The storage is full or does not answer.
         """
         folder = _folder(stream, slot, revision)
-        with tempfile.TemporaryDirectory(prefix="tickvault-") as scratch:
-            writer = _PackageWriter(self.storage, stream, folder, Path(scratch), f"{slot.id}|r{revision:04d}")
+        with scratch() as aside:
+            writer = _PackageWriter(self.storage, stream, folder, aside, f"{slot.id}|r{revision:04d}")
             try:
                 for batch in batches:
                     writer.add(batch)
@@ -123,13 +122,13 @@ class Lake:
         Raises:
             LoadRejectedError: A part is missing or is not the one the manifest names.
         """
-        with tempfile.TemporaryDirectory(prefix="tickvault-") as scratch:
+        with scratch() as aside:
             for part in package.parts:
-                path = self.fetch(part, Path(scratch))
+                path = self.fetch(part, aside)
                 # By default a whole part is read ahead, and each thread keeps memory of its own.
                 with closing(pq.ParquetFile(path, pre_buffer=False)) as file:
                     yield from file.iter_batches(batch_size=_SCAN_ROWS, use_threads=False)
-                if path.parent == Path(scratch):
+                if path.parent == aside:
                     path.unlink()
 
     def fetch(self, part: Part, folder: Path) -> Path:
@@ -160,10 +159,12 @@ class Lake:
             yield Reject(**json.loads(line))
 
     def orphans(self, stream: Stream, older_than: datetime) -> Iterator[str]:
-        """Yield keys in sealed folders that no manifest names, and those of unsealed slots before ``older_than``."""
-        keys = [
-            k for k in self.storage.keys(stream.lake_path) if k.removeprefix(stream.lake_path + "/").startswith("dt=")
-        ]
+        """Yield keys in sealed folders that no manifest names, and those of unsealed ones written before a time.
+
+        The time of writing counts, not the slot: a run for a slot of long ago may be under way now.
+        """
+        own = f"{stream.lake_path}/dt="
+        keys = {k: written for k, written in self.storage.written(stream.lake_path) if k.startswith(own)}
         named: set[str] = set()
         sealed: set[str] = set()
         for key in keys:
@@ -171,10 +172,8 @@ class Lake:
                 package = Package.from_json(self.storage.get(key) or b"")
                 named |= {key, *(p.key for p in package.parts), *((package.rejects.key,) if package.rejects else ())}
                 sealed.add(key.rpartition("/")[0])
-        for key in keys:
-            folder = key.rpartition("/")[0]
-            day = next(p for p in folder.split("/") if p.startswith("dt="))[3:]
-            if key not in named and (folder in sealed or day < older_than.date().isoformat()):
+        for key, written in keys.items():
+            if key not in named and (key.rpartition("/")[0] in sealed or written < older_than):
                 yield key
 
 

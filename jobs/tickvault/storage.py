@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +41,13 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Yield the keys below a prefix, sorted, each with the time it was written."""
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a prefix, sorted."""
+        for key, _ in self.written(prefix):
+            yield key
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -60,33 +67,34 @@ class FolderStorage(Storage):
     def put_file(self, key: str, path: Path) -> None:
         """Move a file in and make it durable."""
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        shutil.move(path, target)
-        _sync_folder(target.parent)
+        with _mapped_folder(self.where()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            shutil.move(path, target)
+            _sync_folder(target.parent)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write aside, then link: a hard link is made by one writer only."""
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-", delete=False) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(file.name, target)
-        except FileExistsError:
-            return False
-        finally:
-            Path(file.name).unlink()
-        _sync_folder(target.parent)
+        with _mapped_folder(self.where()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                try:
+                    os.link(file.name, target)
+                except FileExistsError:
+                    return False
+            _sync_folder(target.parent)
         return True
 
     def get(self, key: str) -> bytes | None:
         """Read a file."""
         try:
-            return self._path(key).read_bytes()
+            with _mapped_folder(self.where()):
+                return self._path(key).read_bytes()
         except FileNotFoundError:
             return None
 
@@ -98,15 +106,17 @@ class FolderStorage(Storage):
             raise FileNotFoundError(key)
         return path
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Walk the folder, leaving out what is half written."""
-        base = self._path(prefix)
-        files = (p for p in base.rglob("*") if p.is_file() and not p.name.startswith(".new-"))
-        yield from sorted(p.relative_to(self.root).as_posix() for p in files)
+        files = (p for p in self._path(prefix).rglob("*") if p.is_file() and not p.name.startswith(".new-"))
+        for key in sorted(p.relative_to(self.root).as_posix() for p in files):
+            with suppress(FileNotFoundError):  # somebody else cleans up too
+                yield key, datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)
 
     def delete(self, key: str) -> None:
         """Unlink a file."""
-        self._path(key).unlink(missing_ok=True)
+        with _mapped_folder(self.where()):
+            self._path(key).unlink(missing_ok=True)
 
     def where(self) -> str:
         """Return the folder."""
@@ -166,13 +176,13 @@ class S3Storage(Storage):
                 raise
         return target
 
-    def keys(self, prefix: str) -> Iterator[str]:
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """List page by page; S3 sorts by key."""
         with _mapped(self.where()):
             folder = prefix.rstrip("/") + "/" if prefix else ""
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
                 for item in page.get("Contents", []):
-                    yield item["Key"]
+                    yield item["Key"], item["LastModified"]
 
     def delete(self, key: str) -> None:
         """Remove an object."""
@@ -216,6 +226,32 @@ def open_storage(settings: Settings) -> Storage:
     return S3Storage(client, settings.minio_bucket)
 
 
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for files on their way, removed at the end.
+
+    Raises:
+        SinkUnavailableError: There is no room for it.
+    """
+    with ExitStack() as stack:
+        with _mapped_folder("the folder for temporary files, TMPDIR,"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tickvault-", ignore_cleanup_errors=True))
+        yield Path(folder)
+
+
+@contextmanager
+def _mapped_folder(where: str) -> Iterator[None]:
+    """Map the operating system's errors to the platform's, except that a file is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise ConfigError(f"{where} may not be used: {error}; check its owner and mode") from error
+    except OSError as error:
+        raise SinkUnavailableError(f"cannot write to {where}: {error}; free some space and try again") from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a new name durable: on POSIX a directory entry needs its own fsync."""
     handle = os.open(folder, os.O_RDONLY)
@@ -250,5 +286,7 @@ class _mapped:  # noqa: N801 - reads as a statement
             raise ConfigError(
                 f"{self.where} refuses ({code}): check MINIO_ACCESS_KEY, MINIO_BUCKET and its policy"
             ) from error
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # the local end of a download
+            raise SinkUnavailableError(f"cannot keep what {self.where} sends: {error}") from error
         if isinstance(error, BotoCoreError | ClientError | S3UploadFailedError):
             raise SinkUnavailableError(f"{self.where} does not answer: {error}") from error

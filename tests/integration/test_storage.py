@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,8 @@ def test_an_object_is_written_read_listed_and_removed(storage, tmp_path):
     storage.put_file(f"{prefix}/b/part", local)
     assert storage.put_if_absent(f"{prefix}/a", b"manifest")
     assert list(storage.keys(prefix)) == [f"{prefix}/a", f"{prefix}/b/part"]
+    ((_, written),) = storage.written(f"{prefix}/b")
+    assert abs(datetime.now(UTC) - written) < timedelta(hours=1)
     assert storage.get(f"{prefix}/a") == b"manifest"
     assert storage.fetch(f"{prefix}/b/part", tmp_path).read_bytes() == b"rows"
     storage.delete(f"{prefix}/a")

@@ -1,6 +1,9 @@
 """Packages are sealed once, by one writer, and read back as they were written."""
 
 import dataclasses
+import errno
+import os
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +11,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from tickvault.errors import LoadRejectedError, SchemaMismatchError, SourceUnavailableError
+from tickvault.errors import LoadRejectedError, SchemaMismatchError, SinkUnavailableError, SourceUnavailableError
 from tickvault.lake import Lake
 from tickvault.package import Outcome, OutcomeStatus, Package, Reject
 from tickvault.slot import Slot
@@ -105,9 +108,31 @@ def test_orphans_of_an_unsealed_slot_are_kept_while_young(lake):
     with pytest.raises(SourceUnavailableError):
         lake.land("binance", CRYPTO_BINANCE, breaks(), SLOT, "run")
     assert lake.sealed(CRYPTO_BINANCE, SLOT) is None
-    day = SLOT.time
-    assert list(lake.orphans(CRYPTO_BINANCE, day)) == []
-    assert len(list(lake.orphans(CRYPTO_BINANCE, day + timedelta(days=1)))) == 1
+    now = datetime.now(UTC)
+    assert list(lake.orphans(CRYPTO_BINANCE, now - timedelta(days=7))) == []
+    assert len(list(lake.orphans(CRYPTO_BINANCE, now + timedelta(days=1)))) == 1
+
+
+def test_parts_of_a_run_for_a_slot_of_long_ago_are_young(lake):
+    key = "raw-data/crypto/binance/dt=2016-01-01/20160101T130000Z/r0/x-00000.parquet"
+    lake.storage.put_if_absent(key, b"")
+    week_ago = datetime.now(UTC) - timedelta(days=7)
+    assert list(lake.orphans(CRYPTO_BINANCE, week_ago)) == []
+    os.utime(lake.storage.root / key, times=(0, 0))
+    assert list(lake.orphans(CRYPTO_BINANCE, week_ago)) == [key]
+
+
+@pytest.mark.parametrize("call", ["fsync", "link", "mkdtemp"])
+def test_a_disk_that_is_full_at_any_step_is_said_and_leaves_nothing(lake, monkeypatch, call):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile if call == "mkdtemp" else os, call, full)
+        with pytest.raises(SinkUnavailableError, match="No space left"):
+            land(lake, batch())
+    assert [p for p in lake.storage.root.rglob("*") if p.is_file()] == []
+    assert lake.sealed(CRYPTO_BINANCE, SLOT) is None
 
 
 def test_revisions_are_listed_in_order_and_streams_below_a_prefix_stay_apart(lake):

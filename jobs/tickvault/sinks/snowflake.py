@@ -7,7 +7,6 @@ its transaction is gone: only the ledger, read back afterwards, says what happen
 """
 
 import logging
-import tempfile
 import time
 import uuid
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tickvault.sink import LoadResult, Sink
 from tickvault.snowflake import tables
 from tickvault.snowflake.connection import Connection, LockedError, MissingObjectError, Row
 from tickvault.snowflake.preparation import TIME, Preparation
+from tickvault.storage import scratch
 from tickvault.stream import Stream, WriteMode
 
 _log = logging.getLogger(__name__)
@@ -98,9 +98,9 @@ class SnowflakeSink(Sink):
     def _stage(self, stream: Stream, package: Package, attempt: str, staging: str) -> None:
         self._run(tables.create_staging(stream, staging))
         location = f"{self.names.stage}/{package.id}/{attempt}"
-        with tempfile.TemporaryDirectory(prefix="tickvault-") as scratch:
+        with scratch() as aside:
             for part in package.parts:
-                self._put(self.lake.fetch(part, Path(scratch)), location)
+                self._put(self.lake.fetch(part, aside), location)
         faults.at("after_put")
         self._run(tables.copy(staging, f"{location}/"))
         rows = self._run(f"SELECT COUNT(*) FROM {staging}")[0][0]
