@@ -61,14 +61,22 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
         path = Path(folder) / "log.jsonl"
         with path.open("w", encoding="utf-8") as file:
             handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
-            for stamped in lines:
-                time, _, line = stamped.partition(" ")
+            for time, line in map(_stamped, lines):
                 if _is_ours(line):  # a line of the job's own log: made, and its secrets blotted out, by the job
                     file.write(f"{line}\n")
                 elif line.strip():
-                    handler.handle(_said(line, logging.INFO, datetime.fromisoformat(time)))
+                    handler.handle(_said(line, logging.INFO, time))
             handler.handle(_said(end, logging.ERROR))
         _store(settings, ledger, run, run.job, path)
+
+
+def _stamped(text: str) -> tuple[datetime | None, str]:
+    """Take a line's time off; what the node itself says, of a log that is gone, has none."""
+    time, _, line = text.partition(" ")
+    try:
+        return datetime.fromisoformat(time), line
+    except ValueError:
+        return None, text
 
 
 def _is_ours(line: str) -> bool:

@@ -15,7 +15,12 @@ from tickvault.storage import open_storage
 SLOT = Slot.of(datetime(2026, 11, 20, 13, tzinfo=UTC))
 FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "no more attempts"}
 OURS = '{"time": "2026-11-20T13:05:01.000+00:00", "level": "info", "message": "reading AAPL"}'
-LOG = [f"2026-11-20T13:05:01.123456789Z {OURS}", "2026-11-20T13:05:02.5Z Killed, password s3cret-key", ""]
+LOG = [
+    f"2026-11-20T13:05:01.123456789Z {OURS}",
+    "2026-11-20T13:05:02.5Z Killed, password s3cret-key",
+    "no log here",
+    "",
+]
 
 
 class Inventory:
@@ -70,10 +75,11 @@ def test_the_log_of_a_killed_job_is_kept(settings, ledger):
     assert correction.why == "job/extract-a-1: BackoffLimitExceeded no more attempts"
     uri = f"logs/extract-a/{SLOT.id}/{run_id}-1.jsonl"
     assert _row(ledger, run_id) == ("interrupted", correction.why, uri)
-    own, other, end = (open_storage(settings).get(uri) or b"").decode().splitlines()
+    own, other, node, end = (open_storage(settings).get(uri) or b"").decode().splitlines()
     assert own == OURS
     assert json.loads(other)["message"] == "Killed, password ***"
     assert json.loads(other)["time"] == "2026-11-20T13:05:02.500+00:00"
+    assert json.loads(node)["message"] == "no log here"
     assert (json.loads(end)["level"], json.loads(end)["message"].endswith("(OOMKilled)")) == ("error", True)
     assert reconcile_ledger(ledger, inventory, settings, dry_run=False) == []
 
