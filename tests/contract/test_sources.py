@@ -18,6 +18,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from tickvault import catalog
+from tickvault.answer import refuse
 from tickvault.errors import (
     ConfigError,
     RateLimitError,
@@ -27,6 +28,7 @@ from tickvault.errors import (
 )
 from tickvault.http import HttpClient
 from tickvault.package import OutcomeStatus
+from tickvault.records import RecordBuilder
 from tickvault.settings import Settings
 from tickvault.simulator.process import Simulator, start
 from tickvault.slot import Slot
@@ -106,7 +108,7 @@ def simulator(running: Simulator) -> Iterator[Simulator]:
 def read(simulator):
     """Read a stream as a run would, at a simulated time."""
 
-    def run(pair, since=None, symbols=None, now=NOW, **fields):
+    def run(pair, since=None, symbols=None, now=NOW, days=None, missing=(), **fields):
         simulator.set_clock(now)
         settings = Settings.load(
             _env_file=None,
@@ -131,7 +133,7 @@ def read(simulator):
         kind, stream = source_and_stream(pair)
         time = Time()
         with HttpClient(settings, sleep=time.sleep, clock=time.clock) as http:
-            source = kind(Context(settings, http, Slot.of(now), symbols or defaults(pair)))
+            source = kind(Context(settings, http, Slot.of(now), symbols or defaults(pair), days, missing))
             assert source.off() is None
             return collect(stream, source.read(stream, since), since)
 
@@ -249,6 +251,31 @@ def test_an_unknown_symbol_fails_alone_and_all_unknown_is_a_configuration_error(
     assert answer.table.num_rows > 0
     with pytest.raises(ConfigError, match=r"unknown .* symbol 'BCTT'"):
         read(pair, symbols=("BCTT",))
+
+
+@named(ASKING)
+def test_a_slot_is_completed_with_what_is_still_wanted_of_what_is_missing(read, pair):
+    known, other, *_ = defaults(pair)
+    answer = read(pair, symbols=(known, other), missing=(other, "BCTT"), crypto_symbols=known, stock_symbols=known)
+    column = source_and_stream(pair)[1].primary_key[0]
+    assert set(answer.table.column(column).to_pylist()) == {other}
+    assert "BCTT" in answer.of(OutcomeStatus.NOT_OFFERED)
+    settled = read(pair, symbols=(known,), missing=("BCTT",), crypto_symbols=known, stock_symbols=known)
+    assert settled.of(OutcomeStatus.NOT_OFFERED) == [o.item for o in settled.outcomes] == ["BCTT"]
+
+
+@named(DATED)
+def test_days_of_the_users_own_reach_further_back_for_known_symbols_too(read, pair):
+    stream, symbol = source_and_stream(pair)[1], defaults(pair)[:1]
+    first = read(pair, symbols=symbol, days=7)
+    whole = read(pair, symbols=symbol, days=60)
+    more = read(pair, first.cursor, symbols=symbol, days=60)
+    assert more.keys(stream) == whole.keys(stream) > first.keys(stream)
+    assert more.cursor == whole.cursor
+    assert read(pair, more.cursor, symbols=symbol).table.num_rows == 0
+    # fewer days than have passed leave no gap
+    late = read(pair, first.cursor, symbols=symbol, days=1, now=NOW + timedelta(days=7))
+    assert late.keys(stream) == read(pair, first.cursor, symbols=symbol, now=NOW + timedelta(days=7)).keys(stream)
 
 
 def test_a_blank_pair_is_not_offered_and_no_failure(read):
@@ -377,6 +404,23 @@ def test_a_bad_record_is_put_aside_with_its_reason(read, simulator, pair, kind):
         assert answer.of(OutcomeStatus.FAILED) == [bad]
 
 
+@named([pair for pair in PRICES if pair[0] != "yfinance_crypto"])  # the simulator spoils its open bar alone
+def test_a_reject_fits_again_once_its_value_is_put_right(read, simulator, pair):
+    """As ``replay-rejects`` does it, from the JSON that the ledger keeps."""
+    stream = source_and_stream(pair)[1]
+    good = read(pair).rows(stream)
+    simulator.fault(PROVIDERS[pair[0]][0], "negative", symbols=[defaults(pair)[0]])
+    rejects = read(pair).rejects
+    assert rejects
+    for reject in rejects:
+        record = json.loads(json.dumps(reject.record)) | {reject.column: "5"}
+        built = RecordBuilder(stream, NOW).build([record])
+        assert built.rejects == ()
+        (row,) = built.batch.to_pylist()
+        known = good[tuple(row[c] for c in stream.primary_key)]
+        assert row == known | {reject.column: row[reject.column]}
+
+
 @pytest.mark.parametrize("kind", ["malformed_number", "nan"])
 @named(BY_YFINANCE)
 def test_a_chart_that_yfinance_cannot_read_fails_its_symbol_alone(read, simulator, pair, kind):
@@ -446,6 +490,28 @@ def test_a_changed_field_name_is_a_schema_mismatch(read):
         read(pair, freecrypto_fields="price=last,colour=red")
 
 
+def test_an_answer_without_its_list_is_refused_in_the_providers_words(read, monkeypatch):
+    pair = ("freecryptoapi", "raw_cryptoprices_freecryptoapi")
+    for answer, error, words in (
+        ({"status": False, "error": "Invalid API key"}, SourceRejectedError, "Invalid API key.*FREECRYPTO_API_KEY"),
+        ({"status": True, "data": [{"symbol": "BTC"}]}, SchemaMismatchError, "a list 'symbols'.*found data, status"),
+        ({"status": True, "symbols": None}, SchemaMismatchError, "a list 'symbols'"),
+    ):
+        monkeypatch.setattr(HttpClient, "get_json", lambda *_, answer=answer, **__: answer)
+        with pytest.raises(error, match=words):
+            read(pair)
+
+
+@pytest.mark.parametrize(("name", "answer"), [("coingecko", []), ("binance", []), ("freecryptoapi", {"symbols": []})])
+def test_an_answer_without_any_of_many_symbols_is_the_providers_trouble(read, monkeypatch, name, answer):
+    monkeypatch.setattr(HttpClient, "get_json", lambda *_, **__: answer)
+    pair = (name, f"raw_cryptoprices_{name}")
+    with pytest.raises(SourceUnavailableError, match="none of the 3 symbols"):
+        read(pair)
+    # but a slot may well be completed with the news that they are gone
+    assert read(pair, missing=COINS).of(OutcomeStatus.FAILED) == list(COINS)
+
+
 def test_freecryptoapi_is_off_without_its_key():
     settings = Settings.load(_env_file=None, freecrypto_api="http://localhost")
     source = catalog.source("freecryptoapi")(Context(settings, HttpClient(settings), Slot.of(NOW)))
@@ -464,6 +530,55 @@ def test_a_bad_article_loses_only_itself(read, simulator):
     simulator.clear_faults()
     rest = read(NEWS, answer.cursor, symbols=("BTC",))
     assert rest.table.column("url").to_pylist() == [lost.removeprefix("BTC ")]
+
+
+@pytest.mark.parametrize("kind", ["403", "404", "451"])
+def test_an_article_that_is_refused_is_settled_and_not_asked_for_again(read, simulator, monkeypatch, kind):
+    whole = read(NEWS, symbols=("BTC",))
+    bad = whole.table.column("url").to_pylist()[3]
+    get, asked = HttpClient.get_text, []
+
+    def get_text(self, provider, url, *args, **kwargs):
+        asked.append(url)
+        if url == bad:
+            refuse(provider, "there", Refusal(int(kind)), b"no")
+        return get(self, provider, url, *args, **kwargs)
+
+    monkeypatch.setattr(HttpClient, "get_text", get_text)
+    answer = read(NEWS, symbols=("BTC",))
+    assert answer.of(OutcomeStatus.FAILED) == []
+    (told,) = [o for o in answer.outcomes if o.status is OutcomeStatus.NOT_OFFERED]
+    assert told.item == f"BTC {bad}"
+    assert f"HTTP {kind}" in told.detail
+    assert "None" not in told.detail
+    assert answer.table.num_rows == 9
+    asked.clear()
+    assert read(NEWS, answer.cursor, symbols=("BTC",)).table.num_rows == 0
+    assert asked == []
+
+
+@dataclass
+class Refusal:
+    """A response as far as ``refuse`` looks at it."""
+
+    status_code: int
+    encoding: str = "utf-8"
+    headers: tuple = ()
+
+
+def test_a_feed_that_does_not_serve_this_place_leaves_the_others(read, simulator, monkeypatch):
+    get = HttpClient.get_text
+
+    def get_text(self, provider, url, *args, **kwargs):
+        if "elsewhere" in url:
+            refuse(provider, url, Refusal(451), b"")
+        return get(self, provider, url, *args, **kwargs)
+
+    monkeypatch.setattr(HttpClient, "get_text", get_text)
+    feeds = f"http://elsewhere/rss,{simulator.base('news')}/rss?id={{id}}"
+    assert read(NEWS, news_base_url=None, news_rss_urls=feeds).table.num_rows > 0
+    with pytest.raises(ConfigError, match="set NEWS_RSS_URLS"):
+        read(NEWS, news_base_url=None, news_rss_urls="http://elsewhere/rss")
 
 
 def test_rss_is_the_second_way(read, simulator):

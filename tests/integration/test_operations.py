@@ -6,15 +6,21 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from tickvault import revisions
 from tickvault.cli import root
+from tickvault.cli.replay_rejects import Replay
 from tickvault.extraction import Extraction
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
 from tickvault.loading import Loading
+from tickvault.package import Outcome, OutcomeStatus
+from tickvault.records import CONFLICT, RecordBuilder
 from tickvault.run import run_job
 from tickvault.simulator.process import start
 from tickvault.slot import Slot
+from tickvault.source import Batch
 from tickvault.storage import FolderStorage
+from tickvault.streams import CRYPTO_COINGECKO
 
 SLOT = Slot.parse("20261116T130000Z")
 
@@ -146,3 +152,36 @@ def test_rejects_are_replayed_when_the_record_fits(call, landed):
     (reject,) = json.loads(call("status", "--rejects", "--json"))
     assert reject["replayed by"].endswith(".r1")
     assert call("replay-rejects") == ""
+
+
+def price(symbol, amount, observed_at="2026-11-15T12:00:00Z"):
+    named = {"symbol": symbol, "base_currency": symbol, "quote_currency": "USD", "source": "x"}
+    return named | {"price": amount, "observed_at": observed_at}
+
+
+def test_of_two_records_with_one_key_neither_is_replayed_and_what_fits_settles_its_symbol(call, landed):
+    slot = Slot.parse("20261115T130000Z")
+    rows = [price("BTC", "5"), price("BTC", "6"), price("ETH", "-1")]
+    records = RecordBuilder(CRYPTO_COINGECKO, slot.time).build(rows)
+    assert [r.column for r in records.rejects] == [CONFLICT, "price"]
+    outcomes = (Outcome("BTC", OutcomeStatus.OK), Outcome("ETH", OutcomeStatus.FAILED, "put aside"))
+    lake = Lake(FolderStorage(landed.lake_path / landed.minio_bucket))
+    batch = Batch(CRYPTO_COINGECKO, records.batch, None, outcomes, records.rejects)
+    package = lake.land("coingecko", CRYPTO_COINGECKO, [batch], slot, "run")
+    with Ledger.open(landed) as ledger:
+        ledger.register(CRYPTO_COINGECKO, package, lake.rejects(package))
+    with Ledger.open(landed) as ledger, ledger._connection, ledger._connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE data_platform.rejects SET record = jsonb_set(record, '{price}', '"7"') WHERE item = 'ETH'"""
+        )
+    with Ledger.open(landed) as other, other.lock("extract-coingecko", 0):
+        hurried = landed.model_copy(update={"lock_wait_seconds": 0.2})
+        assert run_job(Replay(slot.id), hurried, slot) == 75  # an extract of the source is under way
+    assert len(lake.revisions(CRYPTO_COINGECKO, slot)) == 1
+    assert "1 of 2 record(s) fit now; 1 share a key" in call("replay-rejects", slot.id)
+    first, second = lake.revisions(CRYPTO_COINGECKO, slot)
+    assert [row["symbol"] for part in lake.scan(second) for row in part.to_pylist()] == ["ETH"]
+    assert [r.record["price"] for r in lake.rejects(second)] == ["6"]
+    assert revisions.missing([first]) == ("ETH",)
+    assert revisions.missing([first, second]) == ()
+    assert "0 of 1 record(s) fit now; 1 share a key" in call("replay-rejects", slot.id)
