@@ -15,8 +15,9 @@ INSTANT = pa.timestamp("us", tz="UTC")
 
 ROW_VERSION = "row_version"
 """Sortable text ``<source time>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
-LINEAGE = (ROW_VERSION, "package_id", "load_timestamp")
-"""Columns every raw table has after its own; the lake adds the first, a sink the other two."""
+LOAD_TIMESTAMP = "load_timestamp"
+LINEAGE = (ROW_VERSION, "package_id", LOAD_TIMESTAMP)
+"""Columns every raw table has beside its own; the lake adds the first, a sink the other two."""
 
 
 class WriteMode(StrEnum):
@@ -100,3 +101,15 @@ class Stream:
             raise ConfigError(f"stream {self.name}: an upsert needs a primary key")
         landed = self.schema.append(pa.field(ROW_VERSION, pa.string(), nullable=False))
         object.__setattr__(self, "landed_schema", landed)
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """All columns of a raw table as a sink makes it; a price's ``load_timestamp`` is where the reference has it.
+
+        Nothing may rely on the order: a table that exists keeps its own, and new columns are added at its end.
+        """
+        columns = [*self.schema.names, *LINEAGE]
+        if self.area is Area.PRICES and "observed_at" in columns:
+            columns.remove(LOAD_TIMESTAMP)
+            columns.insert(columns.index("observed_at") + 1, LOAD_TIMESTAMP)
+        return tuple(columns)

@@ -209,6 +209,19 @@ def test_of_one_key_within_a_package_the_newest_stays(sink: Sink, target: Target
     assert prices(target) == {"BTC": 2}
 
 
+def test_of_equal_versions_the_highest_content_stays(sink: Sink, target: Target, lake: Lake) -> None:
+    rows = [
+        *(row("BTC", "9"), row("BTC", "10"), row("BTC", None)),
+        *(row("ETH", trades=None, note="Z"), row("ETH", trades=None, note="a"), row("ETH", trades=None, note="ä")),
+        *(row("SOL", trades=2, closed=False), row("SOL", trades=2, closed=True), row("SOL", trades=1, closed=True)),
+    ]
+    for number, order in enumerate((rows, rows[::-1])):
+        sink.write(STREAM, land(lake, *order, revision=number), "run")
+        found = [(r["symbol"], r["price"], r["trades"], r["closed"], r["note"]) for r in target.rows()]
+        price = Decimal("1.5")
+        assert found == [("BTC", 10, None, None, None), ("ETH", price, None, None, "ä"), ("SOL", price, 2, True, None)]
+
+
 def test_every_row_is_accounted_for(sink: Sink, lake: Lake) -> None:
     sink.write(STREAM, land(lake, row("A"), row("B"), row("C")), "run")
     revision = land(lake, row("A", "9"), row("B"), row("C", at=NOON - DAY), row("D"), row("D"), row("E"), revision=1)

@@ -35,6 +35,7 @@ from tickvault.stream import Stream, required
 
 STREAM = streams.CRYPTO_BINANCE
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+OBSERVED = ["observed_at", "load_timestamp"]
 
 
 @pytest.fixture
@@ -93,13 +94,17 @@ def test_tables_have_the_streams_columns_in_order(
         FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
         WHERE attrelid = '{stream.name}'::regclass AND attnum > 0 ORDER BY attnum""",
     )
-    own = [(f.name, sql_type(f.type), not f.nullable) for f in stream.schema]
-    lineage = [
-        ("row_version", "text", True),
-        ("package_id", "text", True),
-        ("load_timestamp", "timestamp with time zone", True),
-    ]
-    assert [row[:3] for row in found] == own + lineage
+    expected = {f.name: (f.name, sql_type(f.type), not f.nullable) for f in stream.schema} | {
+        "row_version": ("row_version", "text", True),
+        "package_id": ("package_id", "text", True),
+        "load_timestamp": ("load_timestamp", "timestamp with time zone", True),
+    }
+    assert [row[:3] for row in found] == [expected[name] for name in stream.table_columns]
+    names = [row[0] for row in found]
+    if stream.name.startswith("raw_cryptoprices_"):
+        assert names[:8] == [*stream.schema.names[:6], *OBSERVED]
+    if stream is streams.STOCK_YFINANCE:
+        assert names[:21] == [*stream.schema.names[:-1], *OBSERVED]
     assert next(row[3] for row in found if row[0] == "row_version") == "C"
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tickvault import streams
 from tickvault.errors import ConfigError
+from tickvault.snowflake.tables import Names, create_target
 from tickvault.stream import Area, Stream
 
 PREFIXES = {
@@ -67,6 +68,21 @@ def test_both_transaction_streams_fill_one_snowflake_table_told_apart_by_custome
     assert {s.warehouse_table for s in pair} == {"RAW_TRANSACTIONS"}
     assert pair[0].schema.equals(pair[1].schema)
     assert not pair[0].schema.field("customer_type").nullable
+
+
+def test_a_price_is_the_references_eight_columns_then_what_a_source_adds():
+    columns = streams.CRYPTO_BINANCE.table_columns
+    assert columns == (*PRICE, "load_timestamp", *PRICE_EXTRA, "row_version", "package_id")
+    assert streams.STOCK_YFINANCE.table_columns == (*STOCK, "load_timestamp", "row_version", "package_id")
+    assert streams.CUSTOMERS.table_columns[-3:] == ("row_version", "package_id", "load_timestamp")
+
+
+def test_snowflakes_names_are_in_upper_case(make_settings):
+    settings = make_settings(snowflake_database="db", snowflake_schema="raw", snowflake_schema_staging="staging")
+    assert Names.of(settings) == Names("DB", "RAW", "STAGING")
+    created = create_target(Names.of(settings), streams.CRYPTO_BINANCE)
+    assert created.startswith("CREATE TABLE IF NOT EXISTS DB.STAGING.RAW_CRYPTOPRICES_BINANCE (symbol ")
+    assert "observed_at TIMESTAMP_NTZ NOT NULL, load_timestamp TIMESTAMP_NTZ NOT NULL, price_change_24h" in created
 
 
 @pytest.mark.parametrize(

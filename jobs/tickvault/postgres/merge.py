@@ -12,7 +12,7 @@ _BYTES = ' COLLATE "C"'
 
 
 def merge(session: PostgresSession, stream: Stream, staged: str, package_id: str, read: int) -> LoadResult:
-    """Merge the staged rows, of each key the one with the highest version (of equals: the last staged).
+    """Merge the staged rows, of each key the one with the highest version (of equals: with the highest content).
 
     The caller holds the table's lock, so that what the first statement counts is what the second one meets.
     """
@@ -61,9 +61,15 @@ def _insert(stream: Stream, staged: str, *, conflicts: bool) -> str:
 
 
 def _winners(stream: Stream) -> tuple[str, str]:
-    """Return DISTINCT ON and ORDER BY that leave, in the key's order, one row of each key."""
-    key = [f"s.{quoted(n)}{_BYTES if stream.schema.field(n).type == pa.string() else ''}" for n in stream.primary_key]
-    return f"DISTINCT ON ({', '.join(key)})", f"ORDER BY {', '.join(key)}, s.{ROW_VERSION} DESC, s.ctid DESC"
+    """Return DISTINCT ON and ORDER BY that leave, in the key's order, one row of each key.
+
+    Rows of one key and version can differ only if the source contradicts itself; then the order of their contents
+    decides, as it does in Snowflake, so that both hold the same rows.
+    """
+    column = {f.name: f"s.{quoted(f.name)}{_BYTES if f.type == pa.string() else ''}" for f in stream.schema}
+    key = ", ".join(column[n] for n in stream.primary_key)
+    ties = "".join(f", {c} DESC NULLS LAST" for n, c in column.items() if n not in stream.primary_key)
+    return f"DISTINCT ON ({key})", f"ORDER BY {key}, s.{ROW_VERSION} DESC{ties}"
 
 
 def _own(stream: Stream) -> list[str]:

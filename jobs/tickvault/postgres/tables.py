@@ -91,8 +91,9 @@ def prepare(session: PostgresSession, stream: Stream) -> None:
 
 
 def _create(session: PostgresSession, stream: Stream) -> None:
-    columns = [f"{quoted(f.name)} {sql_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.schema]
-    columns += [f"{name} {type_} NOT NULL{_DEFAULTS.get(name, '')}" for name, type_ in _LINEAGE.items()]
+    types = {f.name: f"{sql_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.schema}
+    types |= {name: f"{type_} NOT NULL{_DEFAULTS.get(name, '')}" for name, type_ in _LINEAGE.items()}
+    columns = [f"{quoted(name)} {types[name]}" for name in stream.table_columns]
     if stream.primary_key:
         columns.append(f"PRIMARY KEY ({', '.join(map(quoted, stream.primary_key))})")
     session.run(f"CREATE TABLE {table(stream)} ({', '.join(columns)})")

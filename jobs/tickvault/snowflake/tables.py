@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tickvault.settings import Settings
-from tickvault.stream import LINEAGE, ROW_VERSION, Area, Stream
+from tickvault.stream import LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
 
 STAGE = "MINIO_RAW_STAGE"
 LEDGER_SCHEMA = "DATA_PLATFORM"
@@ -35,8 +35,9 @@ class Names:
 
     @classmethod
     def of(cls, settings: Settings) -> "Names":
-        """Take the names from the settings."""
-        return cls(settings.snowflake_database, settings.snowflake_schema, settings.snowflake_schema_staging)
+        """Take the names from the settings, in upper case: so Snowflake keeps them, whatever case they are asked in."""
+        names = (settings.snowflake_database, settings.snowflake_schema, settings.snowflake_schema_staging)
+        return cls(*(name.upper() for name in names))
 
     @property
     def stage(self) -> str:
@@ -91,9 +92,10 @@ def foundation(names: Names) -> list[str]:
 
 def create_target(names: Names, stream: Stream) -> str:
     """Return the statement that makes a stream's table."""
-    own = [f"{f.name} {column_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.landed_schema]
-    lineage = ["package_id VARCHAR NOT NULL", f"load_timestamp {INSTANT_TYPE} NOT NULL"]
-    return f"CREATE TABLE IF NOT EXISTS {names.target(stream)} ({', '.join([*own, *lineage])})"
+    types = {f.name: f"{column_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.landed_schema}
+    types |= {"package_id": "VARCHAR NOT NULL", LOAD_TIMESTAMP: f"{INSTANT_TYPE} NOT NULL"}
+    columns = ", ".join(f"{name} {types[name]}" for name in stream.table_columns)
+    return f"CREATE TABLE IF NOT EXISTS {names.target(stream)} ({columns})"
 
 
 def create_staging(stream: Stream, staging: str) -> str:
