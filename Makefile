@@ -43,6 +43,8 @@ test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
 lint: install ## Check style, types, SQL and charts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@cd dbt && ../$(BIN)/sqlfluff lint --disable-progress-bar models
+	@if command -v helm >/dev/null; then helm lint --quiet --set global.generateSecrets=true $(dir $(wildcard charts/*/Chart.yaml)) $(QUIET); \
+	else echo "helm is not on the PATH: the charts are not linted"; fi
 
 format: install ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
