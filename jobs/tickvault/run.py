@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,13 +79,16 @@ class Job(Protocol):
         """
 
 
-def run_job(job: Job, settings: Settings, slot: Slot | None = None) -> int:
+def run_job(
+    job: Job, settings: Settings, slot: Slot | None = None, tell: Callable[[dict[str, Any]], None] | None = None
+) -> int:
     """Run a job and return its exit code; the ledger, the metrics and the termination message say the same.
 
     Args:
         job: What to run.
         settings: The settings.
         slot: The slot, where the caller knows it; else it is found by the rule of ``slot.resolve``.
+        tell: Called once at the end with what the termination message says, in full.
     """
     started = time.monotonic()
     report = Report()
@@ -115,6 +118,8 @@ def run_job(job: Job, settings: Settings, slot: Slot | None = None) -> int:
     }
     _log.info("done" if code == 0 else "ended", extra=summary | report.counts)
     metrics.push_run(settings, job.name, int(code), seconds, report.counts)
+    if tell:
+        tell(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
     if settings.tickvault_termination_log:
         # Kubernetes keeps 4096 bytes of it.
         text = json.dumps(summary | report.counts | {"missing": report.missing[:10], **report.details}, default=str)

@@ -93,6 +93,15 @@ def test_status_shows_runs_packages_rejects_and_watermarks(call, landed):
     assert marks["binance.raw_cryptobars"]["watermark_value"].startswith("2026-11-15")
 
 
+def test_extract_and_load_say_their_end_for_machines(call, landed):
+    (read, nothing) = (json.loads(call(*words, "--json")) for words in (("extract", "binance"), ("load", "postgres")))
+    assert (read["job"], read["exit_code"], read["missing"]) == ("extract-binance", 0, [])
+    assert len(read["packages"]) == 2
+    assert nothing["notes"] == ["nothing is pending for postgres"]
+    (sentence, _) = json.loads(call("extract", "binance", "--dry-run", "--json"))
+    assert "would read nothing" in sentence
+
+
 def test_query_reads_and_only_reads(call, landed):
     (row,) = json.loads(call("query", "select count(*) as n from raw_cryptobars", "--json"))
     assert row == {"n": 10}
@@ -102,6 +111,9 @@ def test_query_reads_and_only_reads(call, landed):
 
 
 def test_export_writes_the_references_file_names(call, landed, folder):
+    planned = call("lake", "export", "binance", "--csv", "out", "--dry-run")
+    assert planned.count("would write") == 2
+    assert not (folder / "out").exists()
     call("lake", "export", "binance", "--csv", "out")
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
         "crypto_binance_20261116_130000.csv",

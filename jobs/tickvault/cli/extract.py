@@ -1,12 +1,13 @@
 """``tickvault extract``: read one source into the lake."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from tickvault.cli.options import comma_separated, dry_run_option, load_settings, slot_option
+from tickvault.cli.options import comma_separated, dry_run_option, json_option, load_settings, show_facts, slot_option
 from tickvault.slot import Schedule, Slot, resolve
 
 if TYPE_CHECKING:
@@ -27,8 +28,15 @@ if TYPE_CHECKING:
 @slot_option
 @click.option("--force", is_flag=True, help="Read a slot that is complete again, as a further revision.")
 @dry_run_option
+@json_option
 def command(
-    source: str, symbols: tuple[str, ...] | None, days: int | None, slot: Slot | None, force: bool, dry_run: bool
+    source: str,
+    symbols: tuple[str, ...] | None,
+    days: int | None,
+    slot: Slot | None,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Read SOURCE into the lake and note the package in the ledger.
 
@@ -56,10 +64,11 @@ def command(
     if dry_run:
         schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
         shown = slot or resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, None)
-        for sentence in _intentions(kind, Lake(open_storage(settings)), shown, force):
-            click.echo(sentence)
+        sentences = list(_intentions(kind, Lake(open_storage(settings)), shown, force))
+        click.echo(json.dumps(sentences, indent=1) if as_json else "\n".join(sentences))
         return
-    sys.exit(run_job(Extraction(source, symbols, days, force), settings, slot))
+    job = Extraction(source, symbols, days, force)
+    sys.exit(run_job(job, settings, slot, show_facts if as_json else None))
 
 
 def _intentions(kind: "type[Source]", lake: "Lake", slot: Slot, force: bool) -> "Iterator[str]":

@@ -51,7 +51,8 @@ def ls(source: str | None, stream: str | None, as_json: bool) -> None:
 )
 @click.option("--stream", help="Only this stream.")
 @click.option("--slot", "slot_id", help="Only this slot, such as 20261120T130000Z [default: the latest]")
-def export(source: str, folder: Path, stream: str | None, slot_id: str | None) -> None:
+@dry_run_option
+def export(source: str, folder: Path, stream: str | None, slot_id: str | None, dry_run: bool) -> None:
     """Write packages as CSV files under the reference's names, such as crypto_binance_20261120_130000.csv."""
     from pyarrow import csv
 
@@ -61,6 +62,10 @@ def export(source: str, folder: Path, stream: str | None, slot_id: str | None) -
     found = [(s, p) for s, p in found if p.slot.id == chosen]
     if not found:
         raise ConfigError(f"no package of {source} for slot {chosen or '(any)'}; see 'tickvault lake ls {source}'")
+    if dry_run:
+        for kind, package in found:
+            click.echo(f"would write {folder / _csv_name(kind, package)}: {package.rows:,} rows of {package.id}")
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for kind, package in found:
         path = folder / _csv_name(kind, package)

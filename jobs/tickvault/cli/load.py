@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from tickvault.cli.options import dry_run_option, json_option, load_settings, show, slot_option
+from tickvault.cli.options import dry_run_option, json_option, load_settings, show, show_facts, slot_option
 from tickvault.slot import Slot
 
 
@@ -49,4 +49,5 @@ def command(
             rows = [(p.package_id, p.stream, p.slot.id) for p in ledger.pending(sink, chosen, kind.target(settings))]
         show(rows, ["package", "stream", "slot"], as_json, title=f"pending for {sink}")
         return
-    sys.exit(run_job(Loading(sink, chosen, flow or "-".join(sources)), settings, slot))
+    job = Loading(sink, chosen, flow or "-".join(sources))
+    sys.exit(run_job(job, settings, slot, show_facts if as_json else None))

@@ -48,6 +48,11 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | N
     return tuple(v.strip() for v in value.split(",") if v.strip()) if value else None
 
 
+def show_facts(facts: dict[str, Any]) -> None:
+    """Print what a job says at its end, as one JSON object."""
+    click.echo(json.dumps(facts, default=str, indent=1))
+
+
 def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:
     """Print rows as a table, or as one JSON list of objects."""
     rows = list(rows)
