@@ -44,6 +44,7 @@ KNOWN: dict[str, Schema] = {
     ),
     "settings": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
     "config": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
+    "dnsPeers": _kubernetes("array", "NetworkPolicyPeer"),
     # Empty means «not given», and a port is a number to everybody who gives one.
     "port": {"type": ["string", "integer"]},
 }

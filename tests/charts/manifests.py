@@ -44,6 +44,7 @@ PRODUCTION: dict[str, Any] = {
     "prometheus": {
         "enabled": True,
         "existingWebConfigSecret": "web",
+        "scrape": {"prefect": {"passwordSecret": "prefect"}},
         "ingress": INGRESS,
         "alerting": {"alertmanagers": ["tickvault-alert-receiver:9093"]},
     },
@@ -62,11 +63,32 @@ MANAGED: dict[str, Any] = {
     "trino": {"postgresSecret": "database", "s3Secret": "lake"},
     "prefect": {"existingSecret": "prefect", "database": {"existingSecret": "database"}},
 }
+_JOBS = yaml.safe_load((CHARTS / "jobs/values.yaml").read_text())["jobs"]
+
+
+def _elsewhere(*engines: str) -> dict[str, Any]:
+    """Give PRODUCTION's globals with these engines outside the cluster."""
+    external = EXTERNAL_ONLY["global"]["external"]
+    return {**PRODUCTION["global"], "external": {name: external[name] for name in engines}}
+
+
+CRON_ONLY = {"flows": {"enabled": False}, "jobs": {name: {"orchestrator": "cron"} for name in _JOBS}}
+WITHOUT: dict[str, dict[str, Any]] = {
+    **{name: {} for name in ("jobs", "trino", "kafka", "prometheus", "alertReceiver", "grafana", "pgadmin")},
+    "minio": {"global": _elsewhere("s3")},
+    "timescaledb": {"global": _elsewhere("postgres")},
+    "prefect": {"jobs": CRON_ONLY},
+}
+"""PRODUCTION with one subchart switched off, and what its absence asks for."""
 RELEASES: dict[str, tuple[Path, tuple[Path, ...], dict[str, Any]]] = {
     **{name: (UMBRELLA, (UMBRELLA / f"profiles/{name}.yaml",), {}) for name in PROFILES},
     "external": (UMBRELLA, (), EXTERNAL_ONLY),
     "managed": (UMBRELLA, (), MANAGED),
     "production": (UMBRELLA, (), PRODUCTION),
+    **{
+        f"without-{name}": (UMBRELLA, (), {**PRODUCTION, **values, name: {"enabled": False}})
+        for name, values in WITHOUT.items()
+    },
     **{name: (CHARTS / name, (), {"global": {"generateSecrets": True}}) for name in STANDALONE},
 }
 """What is rendered, by name: the chart, its value files, and further values."""
@@ -114,6 +136,26 @@ def pod_template(item: Object) -> Object | None:
         case _:
             return None
     return template
+
+
+def named(name: str, kind: str, item: str) -> Object:
+    """Give one object of a release."""
+    (found,) = [o for o in release(name) if (o["kind"], o["metadata"]["name"]) == (kind, item)]
+    return found
+
+
+def rendered(values: dict[str, Any], chart: Path = UMBRELLA, *files: Path) -> list[Object]:
+    """Give the objects that Helm renders from these values."""
+    done = helm_template(chart, files, values)
+    assert done.returncode == 0, done.stderr
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+def environment(item: Object) -> dict[str, Any]:
+    """Give the plain variables of a workload's first container."""
+    template = pod_template(item)
+    assert template
+    return {entry["name"]: entry.get("value") for entry in template["spec"]["containers"][0].get("env", [])}
 
 
 def pods(name: str) -> list[tuple[str, Object]]:

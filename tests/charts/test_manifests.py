@@ -7,12 +7,18 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from manifests import CHARTS, RELEASES, UMBRELLA, pods, release
+from manifests import CHARTS, RELEASES, UMBRELLA, WITHOUT, pods, release
 
 pytestmark = pytest.mark.usefixtures("helm")
 # Only what creates the jobs' pods talks to the API server.
 TOKEN_HOLDERS = ("Deployment/tickvault-jobs", "Job/tickvault-jobs", "CronJob/")
-EACH_RELEASE = pytest.mark.parametrize("name", RELEASES)
+_MEBIBYTES = {"Mi": 1, "Gi": 1024}
+# A release without one chart has no object that the whole has not.
+EACH_RELEASE = pytest.mark.parametrize("name", [name for name in RELEASES if not name.startswith("without-")])
+
+
+def _mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * _MEBIBYTES[quantity[-2:]]
 
 
 @EACH_RELEASE
@@ -61,6 +67,18 @@ def test_pods_state_resources_and_have_no_token(name: str) -> None:
 
 
 @EACH_RELEASE
+def test_a_pod_may_fill_the_room_it_was_promised(name: str) -> None:
+    for label, template in pods(name):
+        spec = template["spec"]
+        folders = [volume["emptyDir"] for volume in spec["volumes"] if "emptyDir" in volume]
+        promised = sum(_mebibytes(folder["sizeLimit"]) for folder in folders if folder.get("medium") != "Memory")
+        # The kubelet evicts a pod by its containers' limits together; while init containers run, by theirs alone.
+        for containers in (spec["containers"], *([init] for init in spec.get("initContainers", []))):
+            limit = sum(_mebibytes(c["resources"]["limits"]["ephemeral-storage"]) for c in containers)
+            assert limit >= promised + 256, f"{label}: {promised} Mi of folders, and evicted at {limit} Mi"
+
+
+@EACH_RELEASE
 def test_servers_have_probes(name: str) -> None:
     for label, template in pods(name):
         if label.startswith(("Deployment/", "StatefulSet/")):
@@ -103,6 +121,14 @@ def test_what_no_chart_owns_is_valid(file: Path) -> None:
     for item in yaml.safe_load_all(file.read_text()):
         kubernetes_validate.validate(item, "1.34", strict=True)
         assert "tickvault" in {item["metadata"]["name"], item["metadata"].get("namespace")}
+
+
+@pytest.mark.parametrize("chart", WITHOUT)
+def test_every_subchart_can_be_switched_off(chart: str) -> None:
+    labels = [item["metadata"]["labels"] for item in release(f"without-{chart}")]
+    names = {label["app.kubernetes.io/name"] for label in labels if label.get("helm.sh/chart")}
+    assert "tickvault" in names
+    assert chart.replace("R", "-r") not in names
 
 
 def test_every_engine_has_a_test_hook() -> None:

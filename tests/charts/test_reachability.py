@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 import yaml
-from manifests import ROOT, UMBRELLA, pods, release
+from manifests import MANAGED, PRODUCTION, ROOT, UMBRELLA, pods, refusal, release, rendered
 
 pytestmark = pytest.mark.usefixtures("helm")
 DATA = yaml.safe_load((UMBRELLA / "files/connections.yaml").read_text())
 UI_NAMESPACE = {"kubernetes.io/metadata.name": "ingress-nginx"}
 PUBLIC, CLUSTER = "93.184.215.14", "10.96.0.1"
+EXTERNAL = MANAGED["global"]["external"]
+METADATA = "169.254.169.254"  # where a cloud hands the node's credentials to whoever asks
+SHARED, LOOPBACK = "100.64.0.1", "127.0.0.1"
 PORTS = sorted({port for connection in DATA["connections"] for port in connection["ports"]} | {22, 5433, 8443, 9094})
 
 
@@ -148,8 +151,10 @@ def test_only_uis_are_open_to_users(name: str) -> None:
 @pytest.mark.parametrize("name", ["minimal", "full", "production"])
 def test_only_jobs_leave_the_cluster(name: str) -> None:
     policies = _policies(name)
-    for (party, end), port, address in itertools.product(_parties(name).items(), PORTS, (PUBLIC, CLUSTER)):
-        wanted = (_declared(party, "internet", port) and address == PUBLIC) or _declared(party, "kubernetes", port)
+    addresses = (PUBLIC, CLUSTER, METADATA, SHARED, LOOPBACK)
+    for (party, end), port, address in itertools.product(_parties(name).items(), PORTS, addresses):
+        kubernetes = _declared(party, "kubernetes", port) and address != METADATA
+        wanted = (_declared(party, "internet", port) and address == PUBLIC) or kubernetes
         assert _allowed(policies, end, End(address=address), port) == wanted, f"{party} -> {address}:{port}"
 
 
@@ -163,9 +168,40 @@ def test_engines_reach_the_external_ones_on_their_port_alone() -> None:
     assert reached - jobs == {("trino", 5433), ("trino", 443), ("prefect", 5433)}
 
 
-def test_everybody_resolves_names() -> None:
+def test_every_broker_of_an_external_kafka_is_reached_and_no_metadata_service() -> None:
+    brokers = {"kafka": {"bootstrap": "kafka-1.example.com:9094,kafka-2.example.com:5433"}}
+    objects = rendered({**MANAGED, "global": {**MANAGED["global"], "external": {**EXTERNAL, **brokers}}})
+    policies = [item for item in objects if item["kind"] == "NetworkPolicy"]
+    trino = _parties("managed")["trino"]
+    assert all(_allowed(policies, trino, End(address=PUBLIC), port) for port in (9094, 5433))
+    assert not [port for port in PORTS if _allowed(policies, trino, End(address=METADATA), port)]
+
+
+def test_an_ingress_opens_the_console_and_a_node_port_the_objects_too() -> None:
+    controller = End(address=CLUSTER, namespace=tuple(UI_NAMESPACE.items()))
+    for name, opened in (("production", [9001]), ("full", [9000, 9001])):
+        minio = _parties(name)["minio"]
+        assert [port for port in PORTS if _allowed(_policies(name), controller, minio, port)] == opened
+
+
+def test_single_parties_may_be_allowed_more() -> None:
+    rule = {"to": [{"ipBlock": {"cidr": f"{CLUSTER}/32"}}], "ports": [{"protocol": "TCP", "port": 22}]}
+    extra = {"networkPolicy": {"extraEgress": {"grafana": [rule]}}}
+    policies = [item for item in rendered({**PRODUCTION, **extra}) if item["kind"] == "NetworkPolicy"]
+    reached = [n for n, end in _parties("production").items() if _allowed(policies, end, End(address=CLUSTER), 22)]
+    assert reached == ["grafana"]
+    assert "networkPolicy.extraEgress.graphana is no party" in refusal(
+        {**PRODUCTION, "networkPolicy": {"extraEgress": {"graphana": [rule]}}}
+    )
+
+
+def test_everybody_resolves_names_at_the_cluster_s_own_servers() -> None:
     for policy in _policies("full"):
-        assert {"protocol": "UDP", "port": 53} in policy["spec"]["egress"][0]["ports"]
+        first = policy["spec"]["egress"][0]
+        assert {"protocol": "UDP", "port": 53} in first["ports"]
+        assert [peer["podSelector"]["matchLabels"] for peer in first["to"]] == [{"k8s-app": "kube-dns"}]
+    anywhere = rendered({**PRODUCTION, "networkPolicy": {"dnsPeers": []}})
+    assert all("to" not in item["spec"]["egress"][0] for item in anywhere if item["kind"] == "NetworkPolicy")
 
 
 def test_the_namespace_denies_by_default() -> None:

@@ -8,6 +8,20 @@ Takes root, engine, key and default.
 {{- tpl (toString (coalesce $own $external .default "")) .root -}}
 {{- end }}
 
+{{/*
+Whether this release has an engine (common.engineHere), or knows of one elsewhere (common.engineThere): "true" or nothing.
+A chart on its own cannot tell, and takes it to be there. Takes root and engine.
+*/}}
+{{- define "common.engineHere" -}}
+{{- $global := .root.Values.global | default dict -}}
+{{- if or (not (hasKey $global "engines")) (get ($global.engines | default dict) .engine) -}}true{{- end -}}
+{{- end }}
+{{- define "common.engineThere" -}}
+{{- $address := get (dict "snowflake" "account" "trino" "host" "prefect" "apiUrl") .engine -}}
+{{- $external := get ((.root.Values.global | default dict).external | default dict) .engine | default dict -}}
+{{- if or (include "common.engineHere" .) (get $external $address) -}}true{{- end -}}
+{{- end }}
+
 {{- define "common.postgres.host" -}}
 {{- include "common.endpoint" (dict "root" . "engine" "postgres" "key" "host" "default" (include "common.nameOf" (dict "root" . "chart" "timescaledb"))) -}}
 {{- end }}

@@ -27,6 +27,11 @@ spec:
     {{- end }}
 {{- end }}
 
+{{/* The address browsers use: the Ingress's, else the default. Takes ingress and default. */}}
+{{- define "common.publicUrl" -}}
+{{- if .ingress.enabled -}}{{ ternary "https" "http" (ne .ingress.tlsSecret "") }}://{{ .ingress.host }}{{- else -}}{{ .default }}{{- end -}}
+{{- end }}
+
 {{/* An Ingress to one Service. Takes root, ingress (enabled, className, host, tlsSecret, annotations), port (the Service port's name). */}}
 {{- define "common.ingress" -}}
 {{- if .ingress.enabled }}

@@ -7,6 +7,7 @@ Everything the restricted Pod Security Standard asks for is set here and nowhere
 {{- $pod := .pod -}}
 {{- $own := (.values | default $root.Values).pod | default dict -}}
 {{- $global := $root.Values.global | default dict -}}
+{{- $disk := include "common.disk" $pod -}}
 metadata:
   labels:
     {{- include "common.selector" (dict "root" $root "component" $pod.component) | nindent 4 }}
@@ -51,12 +52,12 @@ spec:
   {{- with $pod.initContainers }}
   initContainers:
     {{- range . }}
-    - {{- include "common.container" (dict "root" $root "container" .) | nindent 6 }}
+    - {{- include "common.container" (dict "root" $root "container" . "disk" $disk) | nindent 6 }}
     {{- end }}
   {{- end }}
   containers:
     {{- range $pod.containers }}
-    - {{- include "common.container" (dict "root" $root "container" .) | nindent 6 }}
+    - {{- include "common.container" (dict "root" $root "container" . "disk" $disk) | nindent 6 }}
     {{- end }}
   volumes:
     - name: tmp
@@ -66,13 +67,32 @@ spec:
     {{- end }}
 {{- end }}
 
+{{/*
+The limit of local disk: a pod is evicted when its emptyDirs and logs together pass it, so it is the room they were
+promised and 512Mi for logs. Takes pod.
+*/}}
+{{- define "common.disk" -}}
+{{- $mebibytes := addf 512 (include "common.mebibytes" (.tmpSize | default "256Mi")) -}}
+{{- range .volumes -}}
+{{- if and (hasKey . "emptyDir") (ne (get .emptyDir "medium" | toString) "Memory") }}{{ $mebibytes = addf $mebibytes (include "common.mebibytes" .emptyDir.sizeLimit) }}{{ end -}}
+{{- end -}}
+{{- printf "%dMi" (ceil $mebibytes | int64) -}}
+{{- end }}
+
+{{/* A quantity as a number of mebibytes; M and G count as Mi and Gi, which is a little more. */}}
+{{- define "common.mebibytes" -}}
+{{- $text := kindIs "float64" . | ternary (printf "%.0f" .) (toString .) -}}
+{{- $factor := get (dict "k" 0.001 "Ki" 0.001 "M" 1 "Mi" 1 "G" 1024 "Gi" 1024 "T" 1048576 "Ti" 1048576) (regexFind "[A-Za-z]+$" $text) | default 0.000001 -}}
+{{- mulf (regexFind "^[0-9.]+" $text) $factor -}}
+{{- end }}
+
 {{/* A plain container, completed: read-only root, no capabilities, /tmp, limits of ephemeral storage. */}}
 {{- define "common.container" -}}
 {{- $global := .root.Values.global | default dict -}}
 {{- $filled := dict
       "imagePullPolicy" ($global.imagePullPolicy | default "IfNotPresent")
       "securityContext" (dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")))
-      "resources" (dict "requests" (dict "ephemeral-storage" "32Mi") "limits" (dict "ephemeral-storage" "1Gi")) -}}
+      "resources" (dict "requests" (dict "ephemeral-storage" "32Mi") "limits" (dict "ephemeral-storage" .disk)) -}}
 {{- $container := mustMergeOverwrite $filled (deepCopy .container) -}}
 {{- $_ := set $container "volumeMounts" (concat (list (dict "name" "tmp" "mountPath" "/tmp")) (.container.volumeMounts | default list)) -}}
 {{- toYaml $container -}}
