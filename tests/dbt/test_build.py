@@ -60,8 +60,10 @@ def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
     )
     failed = [r.node for r in result.result if str(r.status) == "fail"]
     assert [n.name for n in failed] == ["accepted_values_fct_transactions_transaction_type__buy__sell"]
-    quarantined = small.warehouse.query(f"SELECT value_field, n_records FROM quarantine.{failed[0].alias}")
-    assert quarantined == [("gift", 1)]
+    [quarantined] = read(small.warehouse, f"quarantine.{failed[0].alias}")
+    assert quarantined["quarantine_reason"] == "transaction_type is not one of buy, sell"
+    kept = ("transaction_id", "transaction_type", "quantity")
+    assert {name: quarantined[name] for name in kept} == {name: trades[0][name] for name in kept}
     suspect = small.warehouse.query(
         "SELECT transaction_id, dq_reasons FROM build_marts.fct_transactions WHERE dq_status = 'suspect'"
     )
