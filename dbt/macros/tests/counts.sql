@@ -9,9 +9,9 @@ where here.row_count <> there.row_count
 
 {#
   Row-count reconciliation of a hub with the raw tables: every key of theirs is in it.
-  keys: {hub's column: type}; sources: {model: [expression per key]}.
+  keys: {hub's column: type}; sources: {model: [expression per key]}; optional: a key may be null, which is in no hub.
 #}
-{% test reconciles(model, keys, sources) %}
+{% test reconciles(model, keys, sources, optional=false) %}
 {%- set columns = keys.keys() | list %}
 select raw.*
 from (
@@ -27,4 +27,43 @@ from (
 ) raw
 left join {{ model }} hub on {% for column in columns %}raw.{{ column }} = hub.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
 where hub.{{ columns[0] }} is null
+{%- if optional %}
+  and raw.{{ columns[0] }} is not null
+{%- endif %}
+{% endtest %}
+
+{#
+  Reconciliation of a satellite with the raw tables: every version of every row of theirs is in it.
+  keys: [type per key]; sources: {model: [expression per key, column with the source's own time]}.
+#}
+{% test holds_every_version(model, hk, keys, sources) %}
+select raw.*
+from (
+    {%- for source, expressions in sources.items() %}
+    {%- set typed = {} %}
+    {%- for type in keys %}{% do typed.update({expressions[loop.index0]: type}) %}{% endfor %}
+    select {{ hash_columns(typed) }} as {{ hk }}, {{ expressions[-1] }} as observed_at, row_version, package_id
+    from {{ ref(source) }}
+    where {{ loaded_before_this_run() }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+) raw
+left join {{ model }} held
+    on raw.{{ hk }} = held.{{ hk }} and raw.observed_at = held.observed_at and raw.row_version = held.row_version
+where held.{{ hk }} is null
+{% endtest %}
+
+{# Every bar of these satellites is in the mart: one per asset, source and day. #}
+{% test holds_every_bar(model, satellites) %}
+select bars.*
+from (
+    {%- for satellite in satellites %}
+    select asset_hk, source, price_date from {{ ref(satellite) }} where price_kind = 'bar'
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+) bars
+left join {{ model }} mart
+    on bars.asset_hk = mart.asset_hk and bars.source = mart.source and bars.price_date = mart.price_date
+    and mart.price_kind = 'bar'
+where mart.asset_hk is null
 {% endtest %}

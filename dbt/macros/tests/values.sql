@@ -1,6 +1,14 @@
-{# A measure lies in a band; null passes. #}
-{% test within(model, column, least, most) %}
-select * from {{ model }} where {{ column }} < {{ least }} or {{ column }} > {{ most }}
+{#
+  A measure lies in a band; null passes. day: a date column, and then only the last var gate_days days are looked at, or,
+  with recent=false, only those before: what was wrong once must not hold back every day that follows.
+#}
+{% test within(model, column, least, most, day=none, recent=true) %}
+{%- set since = run_started_at - modules.datetime.timedelta(days=var('gate_days') | int) %}
+select * from {{ model }}
+where ({{ column }} < {{ least }} or {{ column }} > {{ most }})
+{%- if day %}
+  and {{ day }} {{ '>=' if recent else '<' }} cast('{{ since.strftime("%Y-%m-%d") }}' as date)
+{%- endif %}
 {% endtest %}
 
 {# The newest load is not older than var freshness_hours; an empty table is not stale. #}
