@@ -174,6 +174,14 @@ def test_a_build_that_was_killed_counts_as_failed(ledger: Ledger, journal: Journ
     assert statuses == [("killed", "red"), ("next", "green")]
 
 
+def test_how_old_the_newest_load_is(ledger: Ledger, journal: Journal) -> None:
+    assert journal.hours_without_load() == 0
+    load(ledger, "other-target", sink="snowflake")
+    load(ledger, "old", at="now() - interval '50 hours'")
+    assert journal.hours_without_load() == pytest.approx(50, abs=0.1)
+    assert f"freshness_hours: {build_module.STALE_HOURS}" in (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
+
+
 def test_every_node_is_noted(ledger: Ledger, journal: Journal) -> None:
     made = Build("1", RUN, "x")
     journal.start(made, "")
@@ -200,8 +208,9 @@ def test_a_changed_project_is_built_again(tmp_path: Path) -> None:
 
 
 def test_without_a_load_dbt_and_the_driver_are_not_even_imported(
-    journal: Journal, postgres_settings: dict[str, str], tmp_path: Path
+    ledger: Ledger, journal: Journal, postgres_settings: dict[str, str], tmp_path: Path
 ) -> None:
+    load(ledger, "old", at="now() - interval '50 hours'")
     build(journal, "1")
     # Nothing listens there: a connection would fail.
     variables = {name.upper(): value for name, value in postgres_settings.items()} | {
@@ -219,6 +228,7 @@ def test_without_a_load_dbt_and_the_driver_are_not_even_imported(
     assert done.returncode == 0, done.stderr
     assert "imported set()" in done.stdout
     assert "dbt was not started" in done.stderr
+    assert "the newest load into postgres is 50 hours old" in done.stderr
 
 
 def test_dbt_gets_every_setting_it_reads(make_settings: Callable[..., Settings]) -> None:

@@ -20,6 +20,8 @@ from tickvault.warehouse.target import Target
 _log = logging.getLogger(__name__)
 _SLOWEST = 5
 _PAUSE_SECONDS = 10.0
+STALE_HOURS = 48
+"""The project's var ``freshness_hours``, for when dbt is not even started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Building:
             report.notes.append(
                 f"nothing was loaded since the green build of {before[1]} UTC, so dbt was not started (--force)"
             )
+            if (hours := journal.hours_without_load()) > STALE_HOURS:
+                report.notes.append(f"warning: the newest load into {self.target.sink} is {hours:,.0f} hours old")
             return
         if _settle(journal, settings.dbt_settle_seconds):
             inputs = journal.inputs(settings.dbt_project_dir, settings.seeds_path)
