@@ -42,6 +42,9 @@ AWKWARD = (
     "%s {{ x }}",
 )
 
+KEYS = ("{}", " {} ", "{}ß", "\t{}", "\u00a0{}\u00a0", "{}é|\\")
+"""What business keys look like now and then; the first eight of a kind are plain."""
+
 EXTREMES = (
     None,
     Decimal(0),
@@ -52,6 +55,11 @@ EXTREMES = (
 
 Row = dict[str, Any]
 Tables = dict[str, pa.Table]
+
+
+def awkward_key(key: str, number: int) -> str:
+    """Return a business key as a sloppy source would write it, always in the same way."""
+    return KEYS[number % len(KEYS)].format(key) if number >= 8 else key
 
 
 def scaled(units: int, digits: int) -> Decimal:
@@ -183,6 +191,7 @@ def _quotes(rows: dict[str, list[Row]], prices: dict[tuple[str, str], Any]) -> N
                     "quote_currency": "USDT" if shift == 0 else "USD",
                     "price": scaled(int(cents[-1 - back]) + shift * 7, 4),
                     "volume": Decimal("12.5"),
+                    "price_change_24h": scaled(-int(cents[-1 - back]), 6),
                     "source": source,
                     "observed_at": slot - timedelta(seconds=30 + shift, microseconds=120),
                     "market_cap": Decimal(10**9) + back if source == "coingecko" else None,
@@ -206,7 +215,7 @@ def _parties(rng: Any, rows: dict[str, list[Row]], customers: int, companies: in
 
 def _person(rng: Any, i: int, companies: int) -> Row:
     return {
-        "customer_id": f"CUST-{i:06d}",
+        "customer_id": awkward_key(f"Cust-{i:06d}", i),
         "first_name": AWKWARD[i % len(AWKWARD)] or "x",
         "last_name": f"Last{i}",
         "email": f"p{i}@example.com" if i % 7 else None,
@@ -217,13 +226,13 @@ def _person(rng: Any, i: int, companies: int) -> Row:
         "country": COUNTRIES[int(rng.integers(5))],
         "tier": TIERS[int(rng.integers(4))],
         "risk_tolerance": RISKS[int(rng.integers(3))],
-        "company_id": f"CORP-{i % companies:05d}" if companies and i % 10 == 0 else None,
+        "company_id": awkward_key(f"CORP-{i % companies:05d}", i % companies) if companies and i % 10 == 0 else None,
     }
 
 
 def _company(rng: Any, i: int) -> Row:
     return {
-        "company_id": f"CORP-{i:05d}",
+        "company_id": awkward_key(f"CORP-{i:05d}", i),
         "company_name": AWKWARD[i % len(AWKWARD)] or "x",
         "industry": "Finance",
         "country": COUNTRIES[int(rng.integers(5))],
@@ -250,14 +259,15 @@ def _trades(
     package: dict[tuple[int, bool], list[Row]] = {}
     for n in range(count):
         personal = who[n] < customers
-        party = f"CUST-{who[n]:06d}" if personal else f"CORP-{who[n] - customers:05d}"
+        number = int(who[n] if personal else who[n] - customers)
+        party = awkward_key(f"Cust-{number:06d}" if personal else f"CORP-{number:05d}", number)
         kind, symbol = keys[what[n]]
         price = int(prices[kind, symbol][day[n]])
         amount = (int(units[n]) + 1) * price
         at = END - timedelta(days=int(days - day[n]), seconds=int(second[n]), microseconds=n % 1000)
         package.setdefault((int(day[n]), bool(personal)), []).append(
             {
-                "transaction_id": f"T{n:09d}",
+                "transaction_id": awkward_key(f"T{n:09d}", n),
                 "customer_id": party,
                 "customer_type": "personal" if personal else "corporate",
                 "company_id": None if personal else party,

@@ -70,10 +70,61 @@ def _check_vault(dbt: Dbt, raw: raw_data.Tables) -> int:
             else:
                 assert row["hashdiff"] == hashdiff_of(row, types), row
             compared += 1
-    return compared + _check_customers(dbt, raw)
+    return compared + _check_companies(dbt, raw) + _check_keys(dbt, raw)
 
 
-def _check_customers(dbt: Dbt, raw: raw_data.Tables) -> int:
+def _check_keys(dbt: Dbt, raw: raw_data.Tables) -> int:
+    """Hold the keys of every link and satellite to the reference, made from the very rows that were loaded."""
+    expected = _keys(raw)
+    columns = {
+        n["name"]: n["config"]["meta"]["vault"] for n in manifest(dbt).values() if n["config"]["meta"].get("vault")
+    }
+    assert set(expected) == {name for name, vault in columns.items() if vault["kind"] != "hub"}
+    for name, hashes in expected.items():
+        rows = dbt.warehouse.query(f"SELECT DISTINCT {columns[name]['hk']} FROM vault.{name}")
+        assert {row[0] for row in rows} == hashes, name
+    return sum(map(len, expected.values()))
+
+
+def _keys(raw: raw_data.Tables) -> dict[str, set[str]]:
+    def key(row: dict[str, Any], *names: str) -> list[tuple[Any, str]]:
+        return [(row[name], "text" if name in {"asset_type", "url"} else "key") for name in names]
+
+    def of(rows: list[dict[str, Any]], *names: str) -> set[str]:
+        return {hash_of(*key(row, *names)) for row in rows}
+
+    people, trades = _rows(raw["raw_customers"]), _rows(raw["raw_transactions_personal"])
+    # What the vault calls a company is the customer of a company's trade.
+    corporate = [row | {"company_id": row["customer_id"]} for row in _rows(raw["raw_transactions_corporate"])]
+    coins = [
+        row | {"asset_type": "crypto", "asset_symbol": row["symbol"]}
+        for name in raw if name.startswith("raw_crypto") for row in _rows(raw[name])
+    ]  # fmt: skip
+    stocks = [
+        row | {"asset_type": "stock", "asset_symbol": row["ticker"]} for row in _rows(raw["raw_stock_prices_yfinance"])
+    ]
+    news = [
+        row
+        | {"asset_type": "crypto", "asset_symbol": {"bitcoin": "BTC"}.get(row["cryptocurrency"], row["cryptocurrency"])}
+        for row in _rows(raw["raw_news"])
+    ]
+    return {
+        "link_customer_transaction": of(trades, "customer_id", "transaction_id"),
+        "link_company_transaction": of(corporate, "company_id", "transaction_id"),
+        "link_customer_company": of([row for row in people if row["company_id"]], "customer_id", "company_id"),
+        "link_transaction_asset": of(trades + corporate, "transaction_id", "asset_type", "asset_symbol"),
+        "link_news_asset": of(news, "url", "asset_type", "asset_symbol"),
+        "sat_customer_profile": of(people, "customer_id"),
+        "sat_company_details": of(_rows(raw["raw_corporates"]), "company_id"),
+        "sat_transaction_personal": of(trades, "transaction_id"),
+        "sat_transaction_corp": of(corporate, "transaction_id"),
+        "sat_asset_price_crypto": of(coins, "asset_type", "asset_symbol"),
+        "sat_asset_price_stock": of(stocks, "asset_type", "asset_symbol"),
+        "sat_news_content": of(news, "url"),
+    }
+
+
+def _check_companies(dbt: Dbt, raw: raw_data.Tables) -> int:
     # From the very rows that were loaded, so that a value which an engine distorted on its way in would be seen.
     types = next(n for n in manifest(dbt).values() if n["name"] == "sat_company_details")["config"]["meta"]["vault"]
     payload = {

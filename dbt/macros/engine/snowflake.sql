@@ -1,7 +1,8 @@
 {# The text of one column for a hash (docs/hash.md), on Snowflake and the emulator. #}
 {% macro snowflake__hash_text(column, type) -%}
 {%- if type == 'key' -%}
-translate(trim({{ column }}, ' '), 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')
+{#- Not trim(…, ' '): the emulator leaves its second argument out, and U+00A0 would go too. -#}
+translate(regexp_replace({{ column }}, '^ +| +$', ''), 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')
 {%- elif type == 'text' -%}
 {{ column }}
 {%- elif type == 'number' -%}
