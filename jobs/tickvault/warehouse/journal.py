@@ -58,6 +58,11 @@ class Journal:
         )[0]
         return f"loads={loads[0]}:{loads[1]} offsets={offsets[0]}:{offsets[1]} project={digest(project, seeds)}"
 
+    def hours_without_load(self) -> float:
+        """Return how long ago the newest load was; 0 when there never was one."""
+        sql = "SELECT extract(epoch FROM now() - max(loaded_at)) / 3600 FROM data_platform.loads WHERE sink = %s"
+        return float(self._ledger.query(sql, self._target.sink)[0][0] or 0)
+
     def arriving(self) -> list[str]:
         """Return the jobs that are reading or loading what this target is built from.
 
