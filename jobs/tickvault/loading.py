@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Loads what a sink has not loaded yet, oldest slot first.
+    """Loads what a sink has not loaded yet, of each stream and source the oldest slot first.
 
     One lock per sink and stream: flows that start together load different streams side by side. Locks only save
     work; that nothing counts twice rests on the target's own ledger.
