@@ -66,6 +66,14 @@ def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> 
     assert "TICKVAULT.vault.sat_transaction_personal" in sql
 
 
+def test_an_old_divergence_is_a_warning(real: dict[str, Any]) -> None:
+    tests = {n["name"]: n for n in real["nodes"].values() if n["resource_type"] == "test"}
+    recent, old = tests["sources_agree_within_the_band"], tests["sources_agreed_within_the_band"]
+    assert (recent["config"]["severity"].lower(), old["config"]["severity"]) == ("error", "warn")
+    [since] = re.findall(r"price_date >= cast\('(\S+)' as date\)", recent["compiled_code"])
+    assert f"price_date < cast('{since}' as date)" in old["compiled_code"]
+
+
 def test_no_engine_is_named_outside_the_dispatch_files() -> None:
     shared = [
         f
