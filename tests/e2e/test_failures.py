@@ -1,5 +1,6 @@
 """What goes wrong on a cluster: a pod killed in the middle of a load, one that runs out of memory, a wrong setting."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from cluster import Cluster, until
 
 from tickvault.slot import Slot
+from tickvault.storage import open_storage
 
 TABLE = "raw_transactions_corporate"
 pytestmark = pytest.mark.usefixtures("filled")
@@ -75,8 +77,32 @@ def test_a_job_without_memory_ends_as_failed(cluster: Cluster) -> None:
     (pod,) = cluster.pods(job)
     state = pod["status"]["containerStatuses"][0]["state"]["terminated"]
     assert (state["reason"], state["exitCode"]) == ("OOMKilled", 137)
-    running = f"SELECT count(*) FROM data_platform.runs WHERE job_name = '{job}' AND status = 'running'"
-    until(lambda: cluster.read("postgres", running)[0][0] == 0 or None, "the reconciler to end the run", 150)
+    # It may be killed before it has noted that it runs; then there is no row to put right.
+    noted = cluster.read("postgres", f"SELECT count(*) FROM data_platform.runs WHERE job_name = '{job}'")[0][0]
+    assert not noted or "(OOMKilled)" in _log_of_an_interrupted_run(cluster, job)
+
+
+def test_the_log_of_a_killed_job_is_kept(cluster: Cluster) -> None:
+    env = {"TICKVAULT_SLOT": _old_slot(cluster), "FAULT_AT": "after_extract"}
+    job = cluster.start("extract-binance", env=env, retries=0)
+    assert not cluster.end_of(job).complete
+    lines = [json.loads(line) for line in _log_of_an_interrupted_run(cluster, job).splitlines()]
+    assert (lines[-1]["level"], lines[-1]["job"]) == ("error", "extract-binance")
+    assert f"job/{job}: BackoffLimitExceeded" in lines[-1]["message"]
+
+
+def _log_of_an_interrupted_run(cluster: Cluster, job: str) -> str:
+    """Wait until the reconciler has ended the run's row and linked the log that its pod left; returns the log."""
+    kept = f"SELECT status, log_uri FROM data_platform.runs WHERE job_name = '{job}'"
+
+    def linked() -> str | None:
+        ((status, uri),) = cluster.read("postgres", kept)
+        return uri if status == "interrupted" else None
+
+    uri = until(linked, "the reconciler to end the run and to keep its log", 150)
+    data = open_storage(cluster.settings("tickvault_reader", "reader-password")).get(uri)
+    assert data, uri
+    return data.decode()
 
 
 def test_a_wrong_setting_is_not_tried_again(cluster: Cluster) -> None:
