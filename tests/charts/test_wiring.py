@@ -130,6 +130,15 @@ def test_a_login_of_prefect_s_own_reaches_prometheus() -> None:
     assert [v["secret"]["secretName"] for v in volumes if v["name"] == "scrape-prefect"] == ["prefect"]
 
 
+def test_a_scrape_can_be_left_out() -> None:
+    values = {
+        **LOCAL,
+        "timescaledb": {"exporter": {"enabled": False}},
+        "prometheus": {"enabled": True, "scrape": {"postgres": None}},
+    }
+    assert _scraped(rendered(values)) == {"minio", "trino", "prefect", "jobs", "prometheus"}
+
+
 def _generated(chart: str, keys: list[str]) -> dict[str, Any]:
     return {
         "global": {"generateSecrets": True, "extraJobsSecrets": dict.fromkeys(keys, "mine")},
@@ -152,6 +161,10 @@ def test_a_login_that_was_given_is_not_generated_for_the_jobs() -> None:
         (
             {**PRODUCTION, "prometheus": {"enabled": True}, "alertReceiver": {"enabled": False}},
             "Prometheus does not know the login of prefect.existingSecret",
+        ),
+        (
+            {**LOCAL, "prometheus": {"enabled": True}, "timescaledb": {"exporter": {"enabled": False}}},
+            "set prometheus.scrape.postgres=null",
         ),
         (
             {"global": {"generateSecrets": True, "engines": {"trino": True}}, "trino": {"enabled": False}},

@@ -66,9 +66,12 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.prometheus.enabled .Values.timescaledb.enabled (not (dig "exporter" "enabled" false .Values.timescaledb)) (dig "scrape" "postgres" "" .Values.prometheus) -}}
+{{- fail "tickvault: Prometheus would report PostgreSQL as down, for timescaledb.exporter.enabled=false: set prometheus.scrape.postgres=null beside it." -}}
+{{- end -}}
 {{- if and .Values.prometheus.enabled .Values.prefect.enabled .Values.prefect.existingSecret -}}
 {{- with dig "scrape" "prefect" dict .Values.prometheus -}}
-{{- if eq .passwordSecret "{{ .Release.Name }}-prefect" -}}
+{{- if and (eq .passwordSecret "{{ .Release.Name }}-prefect") (ne (tpl .passwordSecret $) (tpl $.Values.prefect.existingSecret $)) -}}
 {{- fail "tickvault: Prometheus does not know the login of prefect.existingSecret: set prometheus.scrape.prefect.username, .passwordSecret and .passwordKey to the user, a Secret and its key (or prometheus.scrape.prefect=null)." -}}
 {{- end -}}
 {{- end -}}
