@@ -5,6 +5,7 @@ are rounded (half to even). Text is NFC and an empty one is null. Times carry th
 raise ValueError whose text continues a sentence that begins with the column's name.
 """
 
+import math
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -178,7 +179,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, str):
         return value.replace("\0", "␀").encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, bool | int):
+    # A float stays one: as text it would pass for an exact number.
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -1,5 +1,6 @@
 """Every way a provider's value can be wrong, and what is said about it."""
 
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -95,6 +96,9 @@ def test_a_value_that_does_not_fit_puts_its_record_aside(changes, column, reason
     assert reject.column == column
     assert reason in reject.reason
     assert str(reject.record["quote_currency"]) == "USDT"
+    if "NUL" not in reason and "surrogate" not in reason:  # what cannot be stored was replaced
+        record = json.loads(json.dumps(reject.record))
+        assert RecordBuilder(CRYPTO_BINANCE, NOW).build([record]).batch.num_rows == 0
 
 
 def test_the_others_of_the_batch_stay():
