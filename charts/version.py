@@ -1,4 +1,4 @@
-"""Writes a version into every chart: ``python3 charts/version.py 0.2.0``. Run before a release is packaged.
+"""Writes a version into every chart: ``python3 charts/version.py 0.2.0``. Run before a release is tagged and packaged.
 
 A chart's version, the versions it names of the charts beside it, and its appVersion where that is ours: a chart of
 somebody else's program keeps that program's.
