@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -228,16 +228,16 @@ class Ledger:
         )
         return [Pending(i, s, t, Slot.of(z), r, m) for i, s, t, z, r, m in rows]
 
-    def correct(self, sink: str, target: str, loaded: set[str]) -> None:
+    def correct(self, sink: str, target: str, loaded: Callable[[], set[str]]) -> None:
         """Bring the copy of a target's ledger in line with it: what the target has not loaded is pending again."""
-        with self._transaction() as cursor:
-            cursor.execute(
-                "DELETE FROM data_platform.loads WHERE sink = %s AND NOT package_id = ANY (%s)", (sink, list(loaded))
-            )
-            cursor.execute(
-                "UPDATE data_platform.loads SET target = %s WHERE sink = %s AND target IS DISTINCT FROM %s",
-                (target, sink, target),
-            )
+        known = {row[0] for row in self._all("SELECT package_id FROM data_platform.loads WHERE sink = %s", sink)}
+        held = loaded()  # asked afterwards: what others load meanwhile is not taken for lost
+        which = "WHERE sink = %s AND package_id = ANY (%s)"
+        self._run(f"DELETE FROM data_platform.loads {which}", sink, list(known - held))
+        self._run(
+            f"UPDATE data_platform.loads SET target = %s {which} AND target IS DISTINCT FROM %s",
+            *(target, sink, list(known & held), target),
+        )
 
     def mirror_load(
         self, sink: str, package: Package, result: LoadResult, run_id: str, target: str | None = None

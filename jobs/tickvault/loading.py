@@ -48,7 +48,7 @@ class Loading:
         errors: list[PlatformError] = []
         with kind(session.settings, lake) as sink:
             if target:
-                session.ledger.correct(self.sink, target, sink.loaded())
+                session.ledger.correct(self.sink, target, sink.loaded)
             pending = session.ledger.pending(self.sink, self.sources, target)
             ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
             for stream_name, group in groupby(ordered, key=lambda p: p.stream):

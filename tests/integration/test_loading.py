@@ -154,6 +154,24 @@ def test_a_target_that_lost_its_data_gets_it_again_with_the_next_package(setting
         assert ledger.pending("warehouse", None, "TICKVAULT") == []
 
 
+def test_what_another_loader_adds_meanwhile_is_not_taken_for_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Warehouse.loaded
+
+    def slowly(self: Warehouse) -> set[str]:
+        monkeypatch.setattr(Warehouse, "loaded", ask)
+        held = ask(self)
+        assert run_job(Loading("warehouse", ("coingecko",), "other"), settings, SLOT) == 0
+        return held
+
+    monkeypatch.setattr(Warehouse, "loaded", slowly)
+    assert run_job(Loading("warehouse", ("binance",)), settings, SLOT) == 0
+    assert Warehouse.tried == [PRICES, PACKAGES[0]]
+    with Ledger.open(settings) as ledger:
+        assert [p.package_id for p in ledger.pending("warehouse", None, "TICKVAULT")] == [PACKAGES[1]]
+
+
 def test_snowflakes_target_is_the_account_and_the_database(make_settings: Callable[..., Settings]) -> None:
     account = make_settings(snowflake_account="ab12", snowflake_database="tickvault")
     emulator = account.model_copy(update={"snowflake_host": "localhost"})
