@@ -48,7 +48,7 @@ def _known(settings: Settings, engine: str) -> dict[str, str]:
     elif engine == "trino":
         schemas, prefix = list(_PUBLIC), f"{settings.trino_lake_catalog}."
     else:
-        schemas = [*(s.upper() for s in _PUBLIC), settings.snowflake_schema, settings.snowflake_schema_staging]
+        schemas = [s.upper() for s in (*_PUBLIC, settings.snowflake_schema, settings.snowflake_schema_staging)]
         prefix = f"{settings.snowflake_database.upper()}."
     wanted = ", ".join(f"'{s}'" for s in schemas)
     # The emulator lists views among the views only.
