@@ -59,6 +59,7 @@ def _check_vault(dbt: Dbt, raw: raw_data.Tables) -> int:
             "observed_at",
             "row_version",
             "hashdiff",
+            "payload_width",
             "record_source",
             "package_id",
             "load_timestamp",

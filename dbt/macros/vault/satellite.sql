@@ -1,11 +1,13 @@
 {#
   A satellite: every state of a hub's key that was ever observed, append-only. A row's key is hash + observed_at +
   row_version (a correction has a higher one) + hashdiff, so neither order nor time of arrival decides what is kept.
+  payload_width is the number of payload columns there were: a column that is added gives a version another hashdiff, and
+  of two with the same version the wider one is the later reading (views.sql).
   keys: {hub's column: type}. payload: {column: type}. observed: the column with the source's own time.
   sources: [{model, columns: {key or payload column: expression, where it is not the column itself}, where}].
 #}
 {% macro satellite(hk, keys, payload, observed, sources) -%}
-{%- set columns = {hk: 'text', 'observed_at': 'time', 'row_version': 'text', 'hashdiff': 'text'} -%}
+{%- set columns = {hk: 'text', 'observed_at': 'time', 'row_version': 'text', 'hashdiff': 'text', 'payload_width': 'integer'} -%}
 {%- do columns.update(payload) -%}
 {{ describe_vault('satellite', hk, columns, [hk]) }}
 with described as (
@@ -50,7 +52,7 @@ ranked as (
 )
 
 select
-    r.{{ hk }}, r.observed_at, r.row_version, r.hashdiff,
+    r.{{ hk }}, r.observed_at, r.row_version, r.hashdiff, {{ as_type(payload | length, 'integer') }} as payload_width,
     {%- for column in payload %}
     r.{{ column }},
     {%- endfor %}

@@ -6,11 +6,16 @@
   by: the hash column and what tells several series of one key apart (source, kind, ...).
 #}
 {% macro states(sat, by, where=none) -%}
-{{ _last_word(sat, by + ['observed_at'], 'row_version desc, hashdiff desc', where) }}
+{{ _last_word(sat, by + ['observed_at'], latest_version(), where) }}
 {%- endmacro %}
 
 {% macro current_rows(sat, by, where=none) -%}
-{{ _last_word(sat, by, 'observed_at desc, row_version desc, hashdiff desc', where) }}
+{{ _last_word(sat, by, 'observed_at desc, ' ~ latest_version(), where) }}
+{%- endmacro %}
+
+{# Rows from before payload_width was kept have null there. #}
+{% macro latest_version() -%}
+row_version desc, coalesce(payload_width, 0) desc, hashdiff desc
 {%- endmacro %}
 
 {% macro rows_as_of(sat, by, moment) -%}

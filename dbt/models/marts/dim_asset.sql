@@ -1,8 +1,10 @@
 with prices as (
-    select asset_hk, observed_at, row_version, hashdiff, price, market_cap, cast(null as varchar) as company_name
+    select
+        asset_hk, observed_at, row_version, hashdiff, payload_width, price, market_cap,
+        cast(null as varchar) as company_name
     from {{ ref('sat_asset_price_crypto') }}
     union all
-    select asset_hk, observed_at, row_version, hashdiff, price, market_cap, company_name
+    select asset_hk, observed_at, row_version, hashdiff, payload_width, price, market_cap, company_name
     from {{ ref('sat_asset_price_stock') }}
 ),
 

@@ -2,14 +2,14 @@
 with prices as (
     select
         asset_hk, source, price_kind, observed_at, price_date, quote_currency, open_price, high_price, low_price,
-        price, price as adj_close_price, volume, market_cap, row_version, hashdiff, record_source, load_timestamp,
-        package_id
+        price, price as adj_close_price, volume, market_cap, row_version, hashdiff, payload_width, record_source,
+        load_timestamp, package_id
     from {{ ref('sat_asset_price_crypto') }}
     union all
     select
         asset_hk, source, price_kind, observed_at, price_date, cast(null as varchar) as quote_currency, open_price,
-        high_price, low_price, price, adj_close_price, volume, market_cap, row_version, hashdiff, record_source,
-        load_timestamp, package_id
+        high_price, low_price, price, adj_close_price, volume, market_cap, row_version, hashdiff, payload_width,
+        record_source, load_timestamp, package_id
     from {{ ref('sat_asset_price_stock') }}
 ),
 

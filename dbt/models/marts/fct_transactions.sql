@@ -3,15 +3,15 @@ with versions as (
     select
         'personal' as customer_type,
         transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity,
-        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, record_source,
-        load_timestamp, package_id
+        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, payload_width,
+        record_source, load_timestamp, package_id
     from {{ ref('sat_transaction_personal') }}
     union all
     select
         'corporate' as customer_type,
         transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity,
-        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, record_source,
-        load_timestamp, package_id
+        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, payload_width,
+        record_source, load_timestamp, package_id
     from {{ ref('sat_transaction_corp') }}
 ),
 
