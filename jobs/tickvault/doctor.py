@@ -47,13 +47,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "freecryptoapi": settings.freecrypto_api,
         "news": settings.news_base_url,
     }
-    feeds = [url.strip() for url in settings.news_rss_urls.split(",") if url.strip()]
     for name, url in urls.items():
         if url:
             yield _attempt(f"source {name}", partial(_reachable, url))
-        elif name != "news" or not feeds:
+        elif name != "news" or not settings.news_feeds:
             yield Finding(f"source {name}", None, "off: no address is set")
-    for url in feeds:
+    for url in settings.news_feeds:
         yield _attempt("source news, RSS", partial(_reachable, url))
     free = shutil.disk_usage(Path.cwd()).free / _GIB
     yield Finding("disk", free > 1, f"{free:.1f} GiB free here")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tickvault.errors import ConfigError, SinkUnavailableError, TerminalError
 from tickvault.migrations import migrate
 from tickvault.package import Cursor, Package, Reject
+from tickvault.postgres.refusal import FORBIDDEN, REFUSALS
 from tickvault.settings import Settings
 from tickvault.sink import LoadResult
 from tickvault.slot import Slot
@@ -18,10 +19,6 @@ from tickvault.stream import Stream
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection, cursor
-
-_FORBIDDEN = ("28", "3D000", "42501")
-"""SQLSTATEs of wrong password, no such database, privilege missing."""
-_REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +285,7 @@ def _mapped(where: str) -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         text = " ".join(str(error).split())
-        if (error.pgcode or "").startswith(_FORBIDDEN) or (not error.pgcode and any(w in text for w in _REFUSALS)):
+        if (error.pgcode or "").startswith(FORBIDDEN) or (not error.pgcode and any(w in text for w in REFUSALS)):
             raise ConfigError(f"{where} refuses us: {text}; check POSTGRES_USER, its password and grants") from error
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             raise SinkUnavailableError(f"{where} does not answer: {text}") from error

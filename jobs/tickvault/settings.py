@@ -166,6 +166,11 @@ class Settings(BaseSettings):
             wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
             raise ConfigError(f"settings do not fit: {wrong}") from error
 
+    @property
+    def news_feeds(self) -> tuple[str, ...]:
+        """The addresses of ``NEWS_RSS_URLS``."""
+        return tuple(url.strip() for url in self.news_rss_urls.split(",") if url.strip())
+
     def postgres_dsn(self) -> str:
         """Return a libpq keyword string for the raw tables' database, with TCP keepalives set.
 

@@ -1,18 +1,15 @@
 -- A trade whose customer type was corrected is in both satellites: the newest of all is what counts.
 with versions as (
+    {%- set satellites = {'personal': 'sat_transaction_personal', 'corporate': 'sat_transaction_corp'} %}
+    {%- for customer_type, satellite in satellites.items() %}
     select
-        'personal' as customer_type,
+        '{{ customer_type }}' as customer_type,
         transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity,
         price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, payload_width,
         record_source, load_timestamp, package_id
-    from {{ ref('sat_transaction_personal') }}
-    union all
-    select
-        'corporate' as customer_type,
-        transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity,
-        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, payload_width,
-        record_source, load_timestamp, package_id
-    from {{ ref('sat_transaction_corp') }}
+    from {{ ref(satellite) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 trades as (

@@ -47,21 +47,9 @@ def command(job: str, slot: Slot | None, *, force: bool) -> None:
 
 async def _cron_job(settings: Settings, job: str) -> tuple[Schedule, tuple[str, ...]]:
     """Return when a CronJob runs and the arguments it gives to ``tickvault``."""
-    from kubernetes_asyncio.client import ApiException
+    from tickvault.runners.kubernetes import connected, read_cron_job
 
-    from tickvault.runners.kubernetes import connected
-    from tickvault.runners.watch import mapped
-
-    namespace = settings.tickvault_namespace
     async with connected() as (batch, _):
-        try:
-            found = await batch.read_namespaced_cron_job(job, namespace)
-        except ApiException as error:
-            if error.status == 404:  # noqa: PLR2004 - HTTP's own number
-                raise ConfigError(
-                    f"there is no CronJob {job} in namespace {namespace} (TICKVAULT_NAMESPACE); what there is: "
-                    f"kubectl -n {namespace} get cronjobs"
-                ) from error
-            raise mapped(error, f"read CronJob {job}") from error
+        found = await read_cron_job(batch, job, settings.tickvault_namespace)
     container = found.spec.job_template.spec.template.spec.containers[0]
     return Schedule(found.spec.schedule, found.spec.time_zone or "UTC"), tuple(container.args or ())

@@ -8,16 +8,15 @@ import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
 
 from tickvault.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.postgres.refusal import FORBIDDEN, REFUSALS
 from tickvault.settings import Settings
 
 _STATEMENT_MINUTES = 30
-_REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 _LOST = ("08", "57P", "25P03")  # connection exception, shutdown, ended for idling in a transaction
 _BUSY = ("53", "55P03", "57014", "58")  # out of resources, lock not had in time, cancelled, the server's disk
-_FORBIDDEN = ("28", "3D000", "42501")  # wrong password, no such database, privilege missing
 
 
 class RetryableError(SinkUnavailableError):
@@ -123,7 +122,7 @@ class PostgresSession:
 
     def _refused(self, error: adbc.Error) -> PlatformError:
         text = _text(error)
-        if any(word in text for word in _REFUSALS):
+        if any(word in text for word in REFUSALS):
             return ConfigError(
                 f"{self.where} refuses us: {text}; check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB"
             )
@@ -138,7 +137,7 @@ class PostgresSession:
             return RetryableError(f"the connection to {self.where} is lost: {text}")
         if code.startswith(_BUSY):
             return SinkUnavailableError(f"{self.where} cannot do it now: {text}")
-        if code.startswith(_FORBIDDEN):
+        if code.startswith(FORBIDDEN):
             return ConfigError(f"{self.where} forbids it: {text}; check the grants of POSTGRES_USER")
         return LoadRejectedError(f"{self.where} refuses: {text}")
 

@@ -77,17 +77,7 @@ class KubernetesRunner(Runner):
         self, batch: Any, step: Step, slot: Slot, environment: Mapping[str, str], owner: str
     ) -> dict[str, Any]:
         """Read the CronJob and make a Job of its template."""
-        from kubernetes_asyncio.client import ApiException
-
-        try:
-            found = await batch.read_namespaced_cron_job(step.job, self.namespace)
-        except ApiException as error:
-            if error.status == _NOT_FOUND:
-                raise ConfigError(
-                    f"there is no CronJob {step.job} in namespace {self.namespace}; is it in the chart's jobs, and is"
-                    " TICKVAULT_NAMESPACE right?"
-                ) from error
-            raise mapped(error, f"read CronJob {step.job}") from error
+        found = await read_cron_job(batch, step.job, self.namespace)
         cron_job = batch.api_client.sanitize_for_serialization(found)
         return job_manifest(cron_job, step, slot, environment, owner)
 
@@ -140,6 +130,26 @@ async def connected() -> AsyncIterator[tuple[Any, Any]]:
             f"no Kubernetes cluster is configured here (KUBECONFIG): {error}; without one, tickvault extract, load or"
             " dbt runs a job here"
         ) from error
+
+
+async def read_cron_job(batch: Any, job: str, namespace: str) -> Any:
+    """Read a CronJob.
+
+    Raises:
+        ConfigError: There is none of this name, or we may not read it.
+        SinkUnavailableError: The Kubernetes API does not answer.
+    """
+    from kubernetes_asyncio.client import ApiException
+
+    try:
+        return await batch.read_namespaced_cron_job(job, namespace)
+    except ApiException as error:
+        if error.status == _NOT_FOUND:
+            raise ConfigError(
+                f"there is no CronJob {job} in namespace {namespace}; is it in the chart's jobs, and is"
+                f" TICKVAULT_NAMESPACE right? What there is: kubectl -n {namespace} get cronjobs"
+            ) from error
+        raise mapped(error, f"read CronJob {job}") from error
 
 
 def job_manifest(

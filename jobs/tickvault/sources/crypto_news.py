@@ -128,7 +128,7 @@ class _Feeds:
 
     def __init__(self, source: CryptoNews) -> None:
         self._http = source.context.http
-        self._urls = [url.strip() for url in source.context.settings.news_rss_urls.split(",") if url.strip()]
+        self._urls = source.context.settings.news_feeds
         self._general: dict[str, list[Item] | _Failure] = {}
 
     def about(self, asset: Asset) -> Iterator[Item]:
