@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/e2e"))
 from cluster import Cluster, until
 
+from tickvault.core.slot import Slot
 from tickvault.flows.plan import PLANS
-from tickvault.slot import Slot
 
 FIRST_ROW_GOAL, FLOWS_GOAL = 6.0, 300.0
 WORKER = "deployment/tickvault-jobs-flows"

@@ -16,12 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickvault.http import HttpClient
-from tickvault.settings import Settings
-from tickvault.slot import Slot
-from tickvault.source import Context
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.engines.http.client import HttpClient
+from tickvault.market.streams import CUSTOMERS, TRANSACTIONS_PERSONAL
+from tickvault.sources import Context
 from tickvault.sources.faker_market import FakerMarket
-from tickvault.streams import CUSTOMERS, TRANSACTIONS_PERSONAL
 
 LEAST_ROWS_PER_SECOND = 500_000
 MOST_MEMORY_MIB = 256

@@ -23,15 +23,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg2.extras import execute_values
 
-from tickvault.embedded import postgres
+from tickvault.core.batch import Batch
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import INSTANT, MONEY, Area, Stream, WriteMode, required
+from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.settings import Settings
+from tickvault.local import postgres
 from tickvault.sinks.postgres import PostgresSink
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.storage import FolderStorage
-from tickvault.stream import INSTANT, MONEY, Area, Stream, WriteMode, required
 
 SCHEMA = pa.schema(
     [

@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tickvault.embedded import postgres
+from tickvault.local import postgres
 
 if TYPE_CHECKING:
+    from tickvault.core.batch import Batch
+    from tickvault.core.settings import Settings
     from tickvault.lake import Lake
-    from tickvault.settings import Settings
-    from tickvault.source import Batch
 
 GOAL_MIB = 256
 BATCH_ROWS = 65_536
@@ -36,9 +36,9 @@ def batches(count: int) -> Iterator["Batch"]:
     import numpy as np
     import pyarrow as pa
 
-    from tickvault.source import Batch
-    from tickvault.stream import INSTANT, MONEY
-    from tickvault.streams import BARS_BINANCE as STREAM
+    from tickvault.core.batch import Batch
+    from tickvault.core.stream import INSTANT, MONEY
+    from tickvault.market.streams import BARS_BINANCE as STREAM
 
     symbols = pa.array([f"SYM{i:05d}" for i in range(10_000)])
     for start in range(0, count, BATCH_ROWS):
@@ -54,9 +54,9 @@ def batches(count: int) -> Iterator["Batch"]:
 
 def opened() -> tuple["Settings", "Lake"]:
     """Open the settings and the lake of the run."""
+    from tickvault.core.settings import Settings
+    from tickvault.engines.storage import open_storage
     from tickvault.lake import Lake
-    from tickvault.settings import Settings
-    from tickvault.storage import open_storage
 
     settings = Settings.load(_env_file=None)
     return settings, Lake(open_storage(settings))
@@ -64,9 +64,9 @@ def opened() -> tuple["Settings", "Lake"]:
 
 def land(count: int) -> None:
     """Land the rows and note the package."""
+    from tickvault.core.slot import Slot
     from tickvault.ledger import Ledger
-    from tickvault.slot import Slot
-    from tickvault.streams import BARS_BINANCE as STREAM
+    from tickvault.market.streams import BARS_BINANCE as STREAM
 
     settings, lake = opened()
     package = lake.land("binance", STREAM, batches(count), Slot.parse(SLOT), "bench")
@@ -76,8 +76,8 @@ def land(count: int) -> None:
 
 def load(_count: int) -> None:
     """Run the job that loads what is pending."""
-    from tickvault.loading import Loading
-    from tickvault.run import run_job
+    from tickvault.runs.entry import run_job
+    from tickvault.transfer.loading import Loading
 
     settings, _ = opened()
     code = run_job(Loading("postgres"), settings)
@@ -88,8 +88,8 @@ def baseline(count: int) -> None:
     """Read the package whole."""
     import pyarrow as pa
 
-    from tickvault.slot import Slot
-    from tickvault.streams import BARS_BINANCE as STREAM
+    from tickvault.core.slot import Slot
+    from tickvault.market.streams import BARS_BINANCE as STREAM
 
     _, lake = opened()
     package = lake.sealed(STREAM, Slot.parse(SLOT))
@@ -121,7 +121,7 @@ def main() -> int:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
         return 0
     with tempfile.TemporaryDirectory(prefix="tickvault-bench-") as folder, postgres.start(Path(folder) / "pg") as uri:
-        from tickvault.embedded.local import postgres_environment
+        from tickvault.local.engines import postgres_environment
 
         environment = postgres_environment(uri) | {"LAKE_PATH": folder, "TICKVAULT_LOG_LEVEL": "WARNING"}
         environment["TICKVAULT_CLOCK"] = datetime(2026, 11, 21, tzinfo=UTC).isoformat()

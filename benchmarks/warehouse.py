@@ -29,12 +29,12 @@ import pyarrow.compute as pc  # noqa: E402
 import raw_data  # noqa: E402
 from warehouse import Snowflake, Trino, Warehouse  # noqa: E402
 
-from tickvault import streams  # noqa: E402
-from tickvault.embedded import postgres  # noqa: E402
-from tickvault.embedded.local import postgres_environment  # noqa: E402
-from tickvault.emulator.process import start as start_emulator  # noqa: E402
+from tickvault.core.settings import Settings  # noqa: E402
 from tickvault.ledger import Ledger  # noqa: E402
-from tickvault.settings import Settings  # noqa: E402
+from tickvault.local import postgres  # noqa: E402
+from tickvault.local.engines import postgres_environment  # noqa: E402
+from tickvault.local.snowflake.process import start as start_emulator  # noqa: E402
+from tickvault.market import streams  # noqa: E402
 from tickvault.warehouse.target import target  # noqa: E402
 
 FIVE_MINUTES = ("raw_cryptoprices_binance+", "raw_cryptoprices_coingecko+")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tickvault.embedded import postgres
-from tickvault.embedded.local import postgres_environment
-from tickvault.emulator.process import Emulator, start
+from tickvault.core.settings import Settings
+from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
-from tickvault.settings import Settings
-from tickvault.storage import FolderStorage
+from tickvault.local import postgres
+from tickvault.local.engines import postgres_environment
+from tickvault.local.snowflake.process import Emulator, start
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

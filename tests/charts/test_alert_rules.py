@@ -14,8 +14,8 @@ import yaml
 from conftest import missing
 from manifests import CHARTS, ROOT, release
 
-from tickvault import metrics
-from tickvault.settings import Settings
+from tickvault.core.settings import Settings
+from tickvault.runs import pushgateway as metrics
 
 RULES = [
     rule

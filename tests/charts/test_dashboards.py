@@ -16,7 +16,7 @@ import yaml
 from conftest import missing
 from manifests import CHARTS, release
 
-from tickvault.migrations import migrate
+from tickvault.ledger.migrations import migrate
 
 FILES = sorted((CHARTS / "grafana/dashboards").glob("*.json"))
 PANELS = [

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from manifests import CHARTS, ROOT, helm_template, refusal, release
 
-from tickvault import catalog
 from tickvault.cli import root
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
+from tickvault.core.settings import Settings
 from tickvault.flows.plan import PLANS, stages
-from tickvault.settings import Settings
+from tickvault.transfer import catalog
 
 sys.path.insert(0, str(ROOT / "images"))
 from recipes import recipes

@@ -125,7 +125,7 @@ def test_settings_name_the_external_engines() -> None:
 @pytest.mark.usefixtures("helm")
 @pytest.mark.parametrize("profile", PROFILES)
 def test_settings_are_known_to_the_jobs(profile: str) -> None:
-    from tickvault.settings import Settings
+    from tickvault.core.settings import Settings
 
     known = {name.upper() for name in Settings.model_fields} | {"PREFECT_API_URL", "KAFKA_BOOTSTRAP_SERVERS"}
     settings = next(i for i in release(profile) if i["metadata"]["name"] == "tickvault-settings")["data"]

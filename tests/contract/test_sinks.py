@@ -15,17 +15,18 @@ import psycopg2
 import pyarrow as pa
 import pytest
 
-from tickvault import catalog, faults
-from tickvault.embedded import postgres
-from tickvault.embedded.local import postgres_environment
-from tickvault.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core import faults
+from tickvault.core.batch import Batch, LoadResult
+from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import INSTANT, MONEY, Area, Stream, WriteMode, amount, required
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult, Sink
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.stream import INSTANT, MONEY, Area, Stream, WriteMode, amount, required
+from tickvault.local import postgres
+from tickvault.local.engines import postgres_environment
+from tickvault.sinks import Sink
+from tickvault.transfer import catalog
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -97,8 +98,8 @@ class SnowflakeTarget(Target):
     crash_points = ("after_put", "after_copy", "after_lock", "between_merge_and_commit", "after_commit")
 
     def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
-        from tickvault.snowflake.connection import Connection
-        from tickvault.snowflake.tables import Names
+        from tickvault.engines.snowflake.session import Connection
+        from tickvault.engines.snowflake.tables import Names
 
         order = ", ".join(stream.primary_key) or "1"
         with closing(Connection(self.settings)) as connection:

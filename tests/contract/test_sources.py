@@ -17,24 +17,23 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from tickvault import catalog
-from tickvault.answer import refuse
-from tickvault.errors import (
+from tickvault.core.errors import (
     ConfigError,
     RateLimitError,
     SchemaMismatchError,
     SourceRejectedError,
     SourceUnavailableError,
 )
-from tickvault.http import HttpClient
-from tickvault.package import OutcomeStatus
-from tickvault.records import RecordBuilder
-from tickvault.settings import Settings
-from tickvault.simulator.process import Simulator, start
-from tickvault.slot import Slot
-from tickvault.source import Context
-from tickvault.sources import binance, coingecko, crypto_news, freecryptoapi
+from tickvault.core.package import OutcomeStatus
+from tickvault.core.records import RecordBuilder
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.engines.http.answer import refuse
+from tickvault.engines.http.client import HttpClient
+from tickvault.simulation.process import Simulator, start
+from tickvault.sources import Context, binance, coingecko, crypto_news, freecryptoapi
 from tickvault.sources.shared import yahoo
+from tickvault.transfer import catalog
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)  # a Friday before New York opens
 DAYS = 10

@@ -9,7 +9,7 @@ import pytest
 import raw_data
 from warehouse import Dbt, Snowflake, Trino
 
-from tickvault.emulator.process import Emulator
+from tickvault.local.snowflake.process import Emulator
 
 
 @pytest.fixture(scope="session")

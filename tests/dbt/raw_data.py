@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tickvault import streams
-from tickvault.stream import INSTANT, ROW_VERSION, Stream
+from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
+from tickvault.market import streams
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 END = datetime(2026, 11, 20, 13, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 import raw_data
 from warehouse import Dbt, Snowflake, manifest, read
 
-from tickvault.emulator.process import Emulator
+from tickvault.local.snowflake.process import Emulator
 
 
 def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:

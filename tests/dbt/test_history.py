@@ -12,9 +12,9 @@ import pytest
 import raw_data
 from warehouse import Dbt, Snowflake, Trino, Warehouse, read
 
-from tickvault import streams
-from tickvault.emulator.process import Emulator
-from tickvault.stream import ROW_VERSION, Stream
+from tickvault.core.stream import ROW_VERSION, Stream
+from tickvault.local.snowflake.process import Emulator
+from tickvault.market import streams
 
 START = datetime(2026, 10, 1, 13, tzinfo=UTC)
 LINEAGE = frozenset({"record_source", "package_id", "load_timestamp"})

@@ -9,19 +9,19 @@ from datetime import UTC, datetime
 import pytest
 from warehouse import Snowflake, Trino, Warehouse
 
-from tickvault import faults
-from tickvault.embedded.local import postgres_environment
-from tickvault.emulator.process import Emulator
+from tickvault.core import faults
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.engines.snowflake.session import Connection
+from tickvault.engines.trino import TrinoSession
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
-from tickvault.slot import Slot
-from tickvault.snowflake.connection import Connection
+from tickvault.local.engines import postgres_environment
+from tickvault.local.snowflake.process import Emulator
 from tickvault.warehouse import publication
 from tickvault.warehouse.publication import Generation, Mart, Shelf, Stamp, publish
 from tickvault.warehouse.snowflake_publication import SnowflakeShelf
 from tickvault.warehouse.target import target
 from tickvault.warehouse.trino_publication import TrinoShelf
-from tickvault.warehouse.trino_session import TrinoSession
 
 MARTS = [Mart("first_mart", "build_marts"), Mart("second_mart", "build_marts")]
 SLOT = Slot.parse("20261120T130000Z")

@@ -19,12 +19,12 @@ from snowflake.connector import errors
 from trino import exceptions
 from warehouse import PROJECT, Snowflake, Trino, Warehouse
 
-from tickvault import streams
-from tickvault.embedded.local import postgres_environment
-from tickvault.emulator.process import Emulator
+from tickvault.core.settings import Settings
+from tickvault.core.stream import Area, Stream
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
-from tickvault.stream import Area, Stream
+from tickvault.local.engines import postgres_environment
+from tickvault.local.snowflake.process import Emulator
+from tickvault.market import streams
 
 SLOT = "20261120T130000Z"
 WAIT_SECONDS = 900

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickvault import streams
-from tickvault.stream import Area, Stream
+from tickvault.core.stream import Area, Stream
+from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
 Row = tuple[Any, ...]

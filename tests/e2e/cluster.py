@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tickvault import targets
+from tickvault.core.settings import Settings
+from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
-from tickvault.settings import Settings
-from tickvault.storage import open_storage
+from tickvault.query import read as targets
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = "kind-tickvault"

@@ -4,8 +4,9 @@ import pytest
 from cluster import Cluster, Ended
 from conftest import EXTRACTS
 
-from tickvault import catalog, streams
-from tickvault.snowflake.tables import Names
+from tickvault.engines.snowflake.tables import Names
+from tickvault.market import streams
+from tickvault.transfer import catalog
 
 RAW = [stream for stream in streams.ALL if stream.name.startswith("raw_")]
 

@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 from cluster import Cluster, until
 
-from tickvault.slot import Slot
-from tickvault.storage import open_storage
+from tickvault.core.slot import Slot
+from tickvault.engines.storage import open_storage
 
 TABLE = "raw_transactions_corporate"
 pytestmark = pytest.mark.usefixtures("filled")

@@ -25,10 +25,10 @@ from tickvault.alerts import webhook as webhook_of_slack
 from tickvault.alerts.alert import SILENCE, BadAlertError, read_push
 from tickvault.alerts.receiver import MAX_BODY, listening
 from tickvault.cli.alert import command
-from tickvault.errors import ConfigError
-from tickvault.http import HttpClient
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.engines.http.client import HttpClient
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SECRET = "T000/B000/webhook-key"

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from tickvault.embedded import postgres
-from tickvault.embedded.local import postgres_environment
-from tickvault.extraction import Extraction
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
-from tickvault.loading import Loading
-from tickvault.run import Job, run_job
-from tickvault.settings import Settings
-from tickvault.simulator.process import Simulator, start
-from tickvault.slot import Slot
+from tickvault.local import postgres
+from tickvault.local.engines import postgres_environment
+from tickvault.runs.entry import run_job
+from tickvault.runs.session import Job
+from tickvault.simulation.process import Simulator, start
+from tickvault.transfer.extraction import Extraction
+from tickvault.transfer.loading import Loading
 
 SLOT = Slot.parse("20261116T130000Z")
 CHECKSUM = "SELECT md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM (SELECT {columns} FROM {table}) t"

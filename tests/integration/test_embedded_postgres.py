@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tickvault.embedded import postgres
+from tickvault.local import postgres
 
 
 def ask(uri: str, question: str) -> object:
@@ -50,7 +50,7 @@ def test_a_second_start_joins_and_the_last_one_stops_it(folder: Path) -> None:
 
 def test_a_killed_user_leaves_no_server_behind_for_ever(folder: Path) -> None:
     code = (
-        "import os, pathlib, signal; from tickvault.embedded import postgres\n"
+        "import os, pathlib, signal; from tickvault.local import postgres\n"
         f"with postgres.start(pathlib.Path({str(folder)!r})): os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL

@@ -13,10 +13,10 @@ import pytest
 import snowflake.connector
 from snowflake.connector.errors import Error, IntegrityError, ProgrammingError
 
-from tickvault.emulator import server
-from tickvault.emulator.patches import CONFLICT
-from tickvault.emulator.process import Emulator, start
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
+from tickvault.local.snowflake import server
+from tickvault.local.snowflake.patches import CONFLICT
+from tickvault.local.snowflake.process import Emulator, start
 
 Ask = Callable[..., list[tuple]]
 

@@ -12,15 +12,15 @@ from types import SimpleNamespace
 import psycopg2
 import pytest
 
-from tickvault.embedded import postgres
-from tickvault.embedded.local import postgres_environment
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.flows.local import FlowResult, run_flows
 from tickvault.flows.plan import PLANS
-from tickvault.flows.server import PrefectServer
+from tickvault.local import postgres
+from tickvault.local.engines import postgres_environment
+from tickvault.local.prefect import PrefectServer
 from tickvault.runners.process import ProcessRunner
-from tickvault.settings import Settings
-from tickvault.simulator.process import Simulator, start
-from tickvault.slot import Slot
+from tickvault.simulation.process import Simulator, start
 
 SLOT = Slot.parse("2026-11-16T13:00:00Z")
 ROOT = Path(__file__).parents[2]
@@ -182,8 +182,8 @@ def test_a_run_whose_process_is_gone_is_crashed_and_one_that_lives_is_left_alone
     from prefect.client.orchestration import get_client
     from prefect.states import Running
 
-    from tickvault.flows import reconciliation
     from tickvault.flows.pipeline import PROCESS_LABEL
+    from tickvault.operations import reconciliation
 
     @flow
     def nothing() -> None:

@@ -7,19 +7,27 @@ from typing import ClassVar
 import psycopg2
 import pytest
 
-from tickvault import catalog, streams
-from tickvault.errors import ConfigError, InterruptedRunError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.core.batch import LoadResult
+from tickvault.core.errors import (
+    ConfigError,
+    InterruptedRunError,
+    LoadRejectedError,
+    PlatformError,
+    SinkUnavailableError,
+)
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
+from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
-from tickvault.loading import Loading
-from tickvault.package import Package
-from tickvault.run import run_job
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult, Sink
+from tickvault.market import streams
+from tickvault.runs.entry import run_job
+from tickvault.sinks import Sink
 from tickvault.sinks.snowflake import SnowflakeSink
-from tickvault.slot import Slot
-from tickvault.storage import open_storage
-from tickvault.stream import Stream
+from tickvault.transfer import catalog
+from tickvault.transfer.loading import Loading
 
 SLOT = Slot.of(datetime(2026, 11, 20, 13, tzinfo=UTC))
 BARS = "raw_cryptobars.20261120T130000Z.r0"

@@ -6,21 +6,21 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from tickvault import revisions
 from tickvault.cli import root
 from tickvault.cli.replay_rejects import Replay
-from tickvault.extraction import Extraction
+from tickvault.core import revisions
+from tickvault.core.batch import Batch
+from tickvault.core.package import Outcome, OutcomeStatus
+from tickvault.core.records import CONFLICT, RecordBuilder
+from tickvault.core.slot import Slot
+from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
-from tickvault.loading import Loading
-from tickvault.package import Outcome, OutcomeStatus
-from tickvault.records import CONFLICT, RecordBuilder
-from tickvault.run import run_job
-from tickvault.simulator.process import start
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.storage import FolderStorage
-from tickvault.streams import CRYPTO_COINGECKO
+from tickvault.market.streams import CRYPTO_COINGECKO
+from tickvault.runs.entry import run_job
+from tickvault.simulation.process import start
+from tickvault.transfer.extraction import Extraction
+from tickvault.transfer.loading import Loading
 
 SLOT = Slot.parse("20261116T130000Z")
 
@@ -56,7 +56,7 @@ def call(simulator, postgres_settings, folder, monkeypatch):
 @pytest.fixture(scope="module")
 def landed(simulator, postgres_settings, folder):
     """One slot of CoinGecko and Binance; CoinGecko's first record has a price that is no number."""
-    from tickvault.settings import Settings
+    from tickvault.core.settings import Settings
 
     fields = {k.lower(): v for k, v in simulator.environment().items()} | postgres_settings
     settings = Settings.load(

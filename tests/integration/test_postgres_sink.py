@@ -18,20 +18,19 @@ import pyarrow as pa
 import pytest
 from psycopg2.extensions import connection
 
-from tickvault import streams
-from tickvault.embedded import postgres
-from tickvault.embedded.local import postgres_environment
-from tickvault.errors import ConfigError, LoadRejectedError, SchemaMismatchError, SinkUnavailableError
+from tickvault.core.batch import Batch, LoadResult
+from tickvault.core.errors import ConfigError, LoadRejectedError, SchemaMismatchError, SinkUnavailableError
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream, required
+from tickvault.engines.postgres.session import PostgresSession, RetryableError
+from tickvault.engines.postgres.tables import sql_type
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.postgres.session import PostgresSession, RetryableError
-from tickvault.postgres.tables import sql_type
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult
+from tickvault.local import postgres
+from tickvault.local.engines import postgres_environment
+from tickvault.market import streams
 from tickvault.sinks.postgres import PostgresSink
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.stream import Stream, required
 
 STREAM = streams.CRYPTO_BINANCE
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -334,7 +333,7 @@ def test_a_loader_waits_for_the_one_that_has_the_package_and_takes_over_when_it_
     reached, hold = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        from tickvault import faults
+        from tickvault.core import faults
 
         def stop(point: str) -> None:
             if point == "between_merge_and_commit":

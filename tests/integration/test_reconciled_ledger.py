@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tickvault.errors import ConfigError
-from tickvault.flows.reconciliation import reconcile_ledger
+from tickvault.core.errors import ConfigError
+from tickvault.core.slot import Slot
+from tickvault.engines.storage import open_storage
 from tickvault.ledger import Ledger
+from tickvault.operations.reconciliation import reconcile_ledger
 from tickvault.runners.inventory import Remains
-from tickvault.slot import Slot
-from tickvault.storage import open_storage
 
 SLOT = Slot.of(datetime(2026, 11, 20, 13, tzinfo=UTC))
 FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "no more attempts"}

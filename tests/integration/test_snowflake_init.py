@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlglot import exp, parse_one
 
 from tickvault.cli.snowflake import command
-from tickvault.errors import ConfigError
-from tickvault.settings import Settings
-from tickvault.snowflake import connection
-from tickvault.snowflake.setup import steps
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.engines.snowflake import session as connection
+from tickvault.engines.snowflake.setup import steps
 
 
 def variables(fields: dict[str, str]) -> dict[str, str]:

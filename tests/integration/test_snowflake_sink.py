@@ -12,17 +12,16 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from tickvault import streams
-from tickvault.errors import ConfigError, SinkUnavailableError
+from tickvault.core.batch import Batch, LoadResult
+from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
+from tickvault.engines.snowflake.session import Connection, LockedError
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult
+from tickvault.market import streams
 from tickvault.sinks.snowflake import SnowflakeSink
-from tickvault.slot import Slot
-from tickvault.snowflake.connection import Connection, LockedError
-from tickvault.source import Batch
-from tickvault.stream import Stream
 
 STREAM = streams.STOCK_YFINANCE
 ODD = "ÄÖ'\\\""

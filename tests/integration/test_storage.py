@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tickvault.errors import ConfigError, SinkUnavailableError
-from tickvault.storage import Storage, open_storage
+from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.engines.storage import Storage, open_storage
 
 MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 SECRET = "tickvault-test"
@@ -148,10 +148,10 @@ def _land_on_a_full_disk(settings) -> int:
 
     import pyarrow as pa
 
+    from tickvault.core.batch import Batch
+    from tickvault.core.slot import Slot
+    from tickvault.core.stream import Area, Stream
     from tickvault.lake import Lake
-    from tickvault.slot import Slot
-    from tickvault.source import Batch
-    from tickvault.stream import Area, Stream
 
     stream = Stream("raw_x", pa.schema([pa.field("k", pa.string())]), ("k",), None, "raw-data/x", "RAW_X", Area.BATCH)
     rows = pa.RecordBatch.from_pydict({"k": [uuid.uuid4().hex for _ in range(50_000)]}, stream.schema)

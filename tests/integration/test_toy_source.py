@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 import tickvault.sources
-from tickvault import catalog
-from tickvault.errors import ConfigError
-from tickvault.extraction import Extraction
+from tickvault.core.errors import ConfigError
+from tickvault.core.slot import Slot
+from tickvault.engines.snowflake.session import Connection
 from tickvault.ledger import Ledger
-from tickvault.loading import Loading
-from tickvault.run import run_job
-from tickvault.slot import Slot
-from tickvault.snowflake.connection import Connection
+from tickvault.runs.entry import run_job
+from tickvault.transfer import catalog
+from tickvault.transfer.extraction import Extraction
+from tickvault.transfer.loading import Loading
 
 TOY = Path(__file__).parents[1] / "fixtures" / "toy"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tickvault.errors import GateFailedError, TerminalError
+from tickvault.core.errors import GateFailedError, TerminalError
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger, Run
-from tickvault.settings import Settings
-from tickvault.slot import Slot
 from tickvault.warehouse import build as build_module
 from tickvault.warehouse.dbt import Dbt, NodeResult, variables
 from tickvault.warehouse.journal import Build, Journal, digest

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from tickvault.cli import COMMANDS, root
+from tickvault.core.package import Outcome, OutcomeStatus
+from tickvault.core.slot import Slot
+from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
-from tickvault.package import Outcome, OutcomeStatus
-from tickvault.slot import Slot
-from tickvault.storage import FolderStorage
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,8 +57,8 @@ def test_the_list_of_commands_needs_no_heavy_import():
 @pytest.mark.parametrize("source", ["binance", "coingecko", "faker_market"])
 def test_extract_and_load_never_import_what_they_do_not_need(source):
     code = (
-        "import sys; from tickvault import catalog, extraction, run, loading; catalog.source(sys.argv[1]);"
-        "catalog.sink('postgres'); print(sorted(sys.modules))"
+        "import sys; from tickvault.transfer import catalog, extraction, loading; import tickvault.runs.entry;"
+        "catalog.source(sys.argv[1]); catalog.sink('postgres'); print(sorted(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.strip().strip("[]").replace("'", "").split(", "))
@@ -103,8 +103,8 @@ def test_a_dry_run_says_where_it_would_read_and_reads_nothing(monkeypatch, tmp_p
 
 
 def test_a_dry_run_knows_the_slot_of_its_environment_and_what_is_sealed(monkeypatch, tmp_path):
-    from tickvault.source import Batch
-    from tickvault.streams import BARS_BINANCE, CRYPTO_BINANCE
+    from tickvault.core.batch import Batch
+    from tickvault.market.streams import BARS_BINANCE, CRYPTO_BINANCE
 
     lake, slot = Lake(FolderStorage(tmp_path / "lake" / "tickvault")), Slot.parse("20261117T130000Z")
     for stream, status in ((CRYPTO_BINANCE, OutcomeStatus.FAILED), (BARS_BINANCE, OutcomeStatus.OK)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickvault import doctor
+from tickvault.operations import doctor
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tickvault import catalog
-from tickvault.extraction import Extraction
-from tickvault.http import HttpClient
+from tickvault.core.slot import Slot
+from tickvault.engines.http.client import HttpClient
 from tickvault.ledger import Ledger
-from tickvault.run import run_job
-from tickvault.slot import Slot
+from tickvault.runs.entry import run_job
+from tickvault.transfer import catalog
+from tickvault.transfer.extraction import Extraction
 
 PRICE = {"current_price": 5, "total_volume": 1, "last_updated": "2026-11-16T12:00:00Z"}
 PRICE |= dict.fromkeys(
@@ -49,8 +49,8 @@ class World:
 
 @pytest.fixture
 def world(make_settings, postgres_uri, tmp_path, monkeypatch):
-    from tickvault.embedded import postgres
-    from tickvault.embedded.local import postgres_environment
+    from tickvault.local import postgres
+    from tickvault.local.engines import postgres_environment
 
     name = f"extraction_{uuid.uuid4().hex[:8]}"
     postgres.create_database(postgres_uri, name)

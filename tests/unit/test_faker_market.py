@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tickvault.http import HttpClient
-from tickvault.package import Cursor
-from tickvault.settings import Settings
-from tickvault.simulator.market import market
-from tickvault.simulator.trading_days import is_trading_day, session
-from tickvault.slot import Slot
-from tickvault.source import Context
+from tickvault.core.package import Cursor
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
+from tickvault.engines.http.client import HttpClient
+from tickvault.market.streams import CORPORATES, CUSTOMERS, TRANSACTIONS_CORPORATE, TRANSACTIONS_PERSONAL
+from tickvault.simulation.market.market import market
+from tickvault.simulation.market.trading_days import is_trading_day, session
+from tickvault.sources import Context
 from tickvault.sources.faker_market import FakerMarket
-from tickvault.stream import Stream
-from tickvault.streams import CORPORATES, CUSTOMERS, TRANSACTIONS_CORPORATE, TRANSACTIONS_PERSONAL
 
 TRADES = (TRANSACTIONS_PERSONAL, TRANSACTIONS_CORPORATE)
 FIRST = date(2026, 11, 20)  # a Friday

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickvault.population.columns import decimals, numbered
-from tickvault.population.noise import Noise
-from tickvault.population.people import DAY, WINDOW, Population
-from tickvault.population.pools import POOL_SIZE, Pools
+from tickvault.simulation.population.columns import decimals, numbered
+from tickvault.simulation.population.noise import Noise
+from tickvault.simulation.population.people import DAY, WINDOW, Population
+from tickvault.simulation.population.pools import POOL_SIZE, Pools
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20), st.integers(1, 2**31 - 1))

@@ -2,12 +2,13 @@
 
 import pytest
 
-from tickvault import backfill, catalog
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
+from tickvault.core.slot import Schedule, Slot
+from tickvault.flows import backfill
 from tickvault.flows.plan import PLANS, plan, stages
 from tickvault.flows.verdict import SKIPPED, StepResult, judge, worst
 from tickvault.runners.runner import Outcome
-from tickvault.slot import Schedule, Slot
+from tickvault.transfer import catalog
 
 
 def test_every_source_of_a_plan_exists_and_belongs_to_one_flow():

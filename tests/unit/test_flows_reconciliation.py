@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from tickvault.errors import ConfigError, SinkUnavailableError
-from tickvault.flows import coalescing, reconciliation
+from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.flows import coalescing
 from tickvault.flows.pipeline import PROCESS_LABEL
-from tickvault.flows.reconciliation import Correction, pod_death, reconcile, reconcile_flows
+from tickvault.operations import reconciliation
+from tickvault.operations.reconciliation import Correction, pod_death, reconcile, reconcile_flows
 
 BEGAN = datetime(2026, 11, 20, 13, 5, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tickvault.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
-from tickvault.http import HttpClient, Provider, RefusedRequestError
-from tickvault.settings import Settings
+from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.core.settings import Settings
+from tickvault.engines.http.client import HttpClient, Provider, RefusedRequestError
 
 KEYED = Provider("prices", per_minute=6000, key_setting="PRICES_KEY", url_setting="PRICES_URL")
 KEYLESS = Provider("open", per_minute=6000, url_setting="OPEN_URL", blocked_hint="set OPEN_URL to https://elsewhere")
@@ -247,7 +247,7 @@ def test_what_is_no_json_is_rejected_at_once(client, server, body, said):
 
 
 def test_a_body_that_is_too_large_is_not_read_to_its_end(client, server, monkeypatch):
-    monkeypatch.setattr("tickvault.http.MAX_BODY", 100_000)
+    monkeypatch.setattr("tickvault.engines.http.client.MAX_BODY", 100_000)
     server.answers = [ok(b"[" + b"1," * 100_000 + b"1]")]
     with pytest.raises(SourceRejectedError, match="larger than"):
         client.get_json(KEYED, server.url)

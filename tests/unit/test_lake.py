@@ -11,13 +11,13 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from tickvault.errors import LoadRejectedError, SchemaMismatchError, SinkUnavailableError, SourceUnavailableError
+from tickvault.core.batch import Batch
+from tickvault.core.errors import LoadRejectedError, SchemaMismatchError, SinkUnavailableError, SourceUnavailableError
+from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.core.slot import Slot
+from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
-from tickvault.package import Outcome, OutcomeStatus, Package, Reject
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.storage import FolderStorage
-from tickvault.streams import BARS_BINANCE, CRYPTO_BINANCE
+from tickvault.market.streams import BARS_BINANCE, CRYPTO_BINANCE
 
 SLOT = Slot.parse("20261120T130000Z")
 
@@ -168,7 +168,7 @@ def test_a_column_of_another_type_is_named(lake):
 
 
 def test_parts_roll_over(lake, monkeypatch):
-    monkeypatch.setattr("tickvault.lake._PART_ROWS", 2)
+    monkeypatch.setattr("tickvault.lake.writer._PART_ROWS", 2)
     package = land(lake, batch("A", "B"), batch("C", "D"), batch("E"))
     assert [p.rows for p in package.parts] == [2, 2, 1]
     assert pa.Table.from_batches(lake.scan(package)).column("symbol").to_pylist() == list("ABCDE")

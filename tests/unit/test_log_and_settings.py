@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tickvault import log
 from tickvault.cli.settings import env_example, markdown
-from tickvault.errors import ConfigError
-from tickvault.settings import Settings
+from tickvault.core import log
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

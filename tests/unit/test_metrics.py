@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from tickvault.cli.metric import command
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
 from tickvault.warehouse.metrics import markdown, metric, metrics, statement, views
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickvault.errors import SchemaMismatchError
-from tickvault.records import Epoch, RecordBuilder, require_fields
-from tickvault.stream import INSTANT, Area, Stream, amount, required
-from tickvault.streams import CRYPTO_BINANCE
+from tickvault.core.errors import SchemaMismatchError
+from tickvault.core.records import Epoch, RecordBuilder, require_fields
+from tickvault.core.stream import INSTANT, Area, Stream, amount, required
+from tickvault.market.streams import CRYPTO_BINANCE
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
 GOOD = {

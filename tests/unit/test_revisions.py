@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tickvault import revisions
-from tickvault.package import Outcome, OutcomeStatus, Package, Reject
-from tickvault.slot import Slot
+from tickvault.core import revisions
+from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.core.slot import Slot
 
 OK, FAILED, NOT_OFFERED = OutcomeStatus.OK, OutcomeStatus.FAILED, OutcomeStatus.NOT_OFFERED
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tickvault import errors
+from tickvault.core import errors
+from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
-from tickvault.migrations import STEPS
-from tickvault.run import BUG, Report, Session, run_job
-from tickvault.slot import Slot
+from tickvault.ledger.migrations import STEPS
+from tickvault.runs.entry import BUG, run_job
+from tickvault.runs.session import Report, Session
 
 SLOT = Slot.parse("20261120T130000Z")
 
@@ -135,8 +136,8 @@ def test_migrations_are_safe_when_many_jobs_start_at_once(make_settings, postgre
     import threading
     import uuid
 
-    from tickvault.embedded import postgres
-    from tickvault.embedded.local import postgres_environment
+    from tickvault.local import postgres
+    from tickvault.local.engines import postgres_environment
 
     name = f"fresh_{uuid.uuid4().hex[:8]}"
     postgres.create_database(postgres_uri, name)

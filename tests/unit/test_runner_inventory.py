@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from kubernetes_asyncio.client import ApiException
 
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
 from tickvault.runners import inventory
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tickvault.errors import ExitCode
-from tickvault.flows.plan import Step
+from tickvault.core.errors import ExitCode
+from tickvault.core.slot import Slot
 from tickvault.runners import pods
 from tickvault.runners.kubernetes import OWNER, job_manifest
 from tickvault.runners.pods import job_end
-from tickvault.slot import Slot
+from tickvault.runners.step import Step
 
 SLOT = Slot.parse("2026-11-20T13:00:00Z")
 

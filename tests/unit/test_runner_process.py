@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tickvault.flows.plan import Step
+from tickvault.core.slot import Slot
 from tickvault.runners import warm
 from tickvault.runners.process import ProcessRunner
-from tickvault.slot import Slot
+from tickvault.runners.step import Step
 
 SLOT = Slot.parse("2026-11-20T13:00:00Z")
 

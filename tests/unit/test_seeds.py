@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from tickvault.errors import ConfigError
-from tickvault.symbols import ASSET_INFO, check, default_folder, load_assets, load_list, select
+from tickvault.core.errors import ConfigError
+from tickvault.market.symbols import ASSET_INFO, check, default_folder, load_assets, load_list, select
 
 SEEDS = default_folder()
 

@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import requests
 
-from tickvault.errors import ConfigError
-from tickvault.simulator.market import market
-from tickvault.simulator.process import listen, start
+from tickvault.core.errors import ConfigError
+from tickvault.simulation.market.market import market
+from tickvault.simulation.process import listen, start
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded"
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)

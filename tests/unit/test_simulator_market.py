@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from tickvault.errors import ConfigError
-from tickvault.simulator.market import Market, market
-from tickvault.simulator.trading_days import holidays, is_trading_day, session
-from tickvault.symbols import Asset
+from tickvault.core.errors import ConfigError
+from tickvault.market.symbols import Asset
+from tickvault.simulation.market.market import Market, market
+from tickvault.simulation.market.trading_days import holidays, is_trading_day, session
 
 START, END = date(2025, 10, 12), date(2026, 11, 21)
 NOON = datetime(2026, 11, 20, 13, tzinfo=UTC)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tickvault.errors import ConfigError
-from tickvault.slot import Schedule, Slot, resolve
+from tickvault.core.errors import ConfigError
+from tickvault.core.slot import Schedule, Slot, resolve
 
 SAIGON = Schedule("0 20 * * *", "Asia/Ho_Chi_Minh")
 BERLIN = Schedule("30 2 * * *", "Europe/Berlin")

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from tickvault import streams
-from tickvault.errors import ConfigError
-from tickvault.snowflake.tables import Names, create_target
-from tickvault.stream import Area, Stream
+from tickvault.core.errors import ConfigError
+from tickvault.core.stream import Area, Stream
+from tickvault.engines.snowflake.tables import Names, create_target
+from tickvault.market import streams
 
 PREFIXES = {
     "raw_transactions_personal": {"raw-data/transactions/personal"},

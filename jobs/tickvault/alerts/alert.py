@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tickvault.errors import TerminalError
+from tickvault.core.errors import TerminalError
 
 FIRING, RESOLVED, EXPIRED = "firing", "resolved", "expired"
 SILENCE = timedelta(minutes=5)

@@ -4,10 +4,10 @@ import logging
 import threading
 
 from tickvault.alerts import history, webhook
-from tickvault.errors import PlatformError, TerminalError
-from tickvault.http import HttpClient
+from tickvault.core.errors import PlatformError, TerminalError
+from tickvault.core.settings import Settings
+from tickvault.engines.http.client import HttpClient
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
 
 _log = logging.getLogger(__name__)
 _LOCK = "alert-courier"

@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from tickvault.alerts import history
 from tickvault.alerts.alert import BadAlertError, read_push
 from tickvault.alerts.courier import Courier
-from tickvault.errors import ConfigError, PlatformError
+from tickvault.core.errors import ConfigError, PlatformError
+from tickvault.core.settings import Settings
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
 
 _log = logging.getLogger(__name__)
 MAX_BODY = 4 * 1024 * 1024

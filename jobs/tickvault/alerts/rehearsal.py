@@ -11,7 +11,7 @@ import requests
 
 from tickvault.alerts import history
 from tickvault.alerts.alert import FIRING, RESOLVED, Alert
-from tickvault.errors import ConfigError, SinkUnavailableError, TerminalError
+from tickvault.core.errors import ConfigError, SinkUnavailableError, TerminalError
 from tickvault.ledger import Ledger
 
 

@@ -8,9 +8,9 @@ import requests
 
 from tickvault.alerts.alert import EXPIRED, FIRING
 from tickvault.alerts.history import Untold
-from tickvault.answer import Provider, refuse
-from tickvault.errors import ConfigError, SourceUnavailableError
-from tickvault.http import HttpClient
+from tickvault.core.errors import ConfigError, SourceUnavailableError
+from tickvault.engines.http.answer import Provider, refuse
+from tickvault.engines.http.client import HttpClient
 
 _WEBHOOK = Provider("the alert webhook", 60, url_setting="ALERT_WEBHOOK_URL", attempts=3, read_timeout=10.0)
 _EXCERPT = 2000

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from tickvault.errors import PlatformError
+from tickvault.core.errors import PlatformError
 
 COMMANDS = {
     "extract": "Read one source into the lake.",

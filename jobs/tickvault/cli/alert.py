@@ -3,7 +3,7 @@
 import click
 
 from tickvault.cli.options import json_option, load_settings, show
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
 
 
 @click.group()
@@ -16,8 +16,8 @@ def command() -> None:
 @click.option("--port", default=9093, show_default=True, help="Port to listen on; 0 chooses a free one.")
 def serve(host: str, port: int) -> None:
     """Serve until SIGTERM: alerts go into alert_history, and to ALERT_WEBHOOK_URL once when they fire and end."""
-    from tickvault import log
     from tickvault.alerts.receiver import serve as run
+    from tickvault.core import log
 
     settings = load_settings()
     log.configure(settings)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from tickvault.cli.options import SlotParam, dry_run_option, load_settings
-from tickvault.slot import Schedule, Slot
+from tickvault.core.slot import Schedule, Slot
 
 
 @click.command()
@@ -27,8 +27,8 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
       tickvault backfill binance --from 2026-11-01 --to 2026-11-20
       tickvault backfill batch-data-pipeline --from 2026-11-01 --dry-run
     """
-    from tickvault import backfill
     from tickvault.cli.progress import Progress
+    from tickvault.flows import backfill
     from tickvault.flows.verdict import worst
     from tickvault.runners import open_runner
 

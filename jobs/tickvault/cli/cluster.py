@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from tickvault.cli.options import load_settings
-from tickvault.slot import Slot
+from tickvault.core.slot import Slot
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -24,8 +24,8 @@ def command(job: str, arguments: tuple[str, ...]) -> None:
       tickvault cluster logs extract-binance
       tickvault cluster --as dbt-trino query --on trino "select count(*) from lake.marts.dim_asset"
     """
-    from tickvault.flows.plan import Step
     from tickvault.runners.kubernetes import KubernetesRunner
+    from tickvault.runners.step import Step
 
     step = Step(f"by-hand-{job}", job, arguments)
     size = {"COLUMNS": str(shutil.get_terminal_size().columns)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tickvault.cli.options import load_settings, slot_option
-from tickvault.slot import Slot
+from tickvault.core.slot import Slot
 
 target_option = click.option("--target", "name", required=True, metavar="TARGET", help="dev-snowflake or dev-trino.")
 
@@ -32,7 +32,7 @@ def build(name: str, select: tuple[str, ...], full_refresh: bool, force: bool, s
       tickvault dbt build --target dev-snowflake
       tickvault dbt build --target dev-trino --select raw_cryptobars+
     """
-    from tickvault.run import run_job
+    from tickvault.runs.entry import run_job
     from tickvault.warehouse.build import Building
     from tickvault.warehouse.target import target
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from tickvault.cli.options import json_option, load_settings, show
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
 
 
 @click.command()
@@ -13,7 +13,7 @@ from tickvault.errors import ExitCode
 @json_option
 def command(cluster: bool, as_json: bool) -> None:
     """Check lake, ledger, targets and sources as the settings name them; exit 78 when something is missing."""
-    from tickvault.doctor import examine, examine_cluster
+    from tickvault.operations.doctor import examine, examine_cluster
 
     settings = load_settings()
     findings = list(examine_cluster(settings.tickvault_namespace) if cluster else examine(settings))

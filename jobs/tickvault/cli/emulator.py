@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tickvault.emulator.server import IDLE_SECONDS
+from tickvault.local.snowflake.server import IDLE_SECONDS
 
 
 @click.group()
@@ -35,7 +35,7 @@ def serve(host: str, port: int, data_dir: Path, idle_seconds: float, with_parent
     Any user and password are accepted; the account is «fakesnow». Point the platform at it with SNOWFLAKE_HOST,
     SNOWFLAKE_PORT and SNOWFLAKE_PROTOCOL=http.
     """
-    from tickvault.emulator.server import serve as run
+    from tickvault.local.snowflake.server import serve as run
 
     def announce(host: str, port: int) -> None:
         click.echo(f"listening on http://{host}:{port}")

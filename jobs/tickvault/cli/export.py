@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from tickvault.cli.options import load_settings
-from tickvault.errors import ConfigError
-from tickvault.targets import TARGETS
+from tickvault.core.errors import ConfigError
+from tickvault.query.read import TARGETS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -30,8 +30,8 @@ def command(name: str, parquet: Path | None, csv: Path | None, engine: str | Non
     path = parquet or csv
     if path is None or (parquet and csv):
         raise ConfigError("name one file, with --parquet or with --csv")
-    from tickvault.warehouse.export import export
-    from tickvault.warehouse.relation import find
+    from tickvault.query.export import export
+    from tickvault.query.relation import find
     from tickvault.warehouse.target import default_engine
 
     settings = load_settings()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tickvault.cli.options import comma_separated, dry_run_option, json_option, load_settings, show_facts, slot_option
-from tickvault.slot import Schedule, Slot, resolve
+from tickvault.core.slot import Schedule, Slot, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tickvault.lake import Lake
-    from tickvault.source import Source
+    from tickvault.sources import Source
 
 
 @click.command()
@@ -49,11 +49,11 @@ def command(
       tickvault extract yfinance_stock --symbols AAPL,MSFT --days 7
       tickvault extract coingecko --slot 20261120T130000Z --force
     """
-    from tickvault import catalog
-    from tickvault.extraction import Extraction
+    from tickvault.engines.storage import open_storage
     from tickvault.lake import Lake
-    from tickvault.run import run_job
-    from tickvault.storage import open_storage
+    from tickvault.runs.entry import run_job
+    from tickvault.transfer import catalog
+    from tickvault.transfer.extraction import Extraction
 
     source = source.replace("-", "_")
     settings = load_settings()
@@ -73,7 +73,7 @@ def command(
 
 def _intentions(kind: "type[Source]", lake: "Lake", slot: Slot, force: bool) -> "Iterator[str]":
     """Say for each stream what a run would read, given what is sealed of the slot."""
-    from tickvault import revisions
+    from tickvault.core import revisions
 
     for stream in kind.streams:
         sealed = lake.revisions(stream, slot)

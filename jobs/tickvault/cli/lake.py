@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from tickvault import catalog
 from tickvault.cli.options import dry_run_option, json_option, load_settings, show
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
+from tickvault.core.package import Package
+from tickvault.core.stream import Stream
+from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.storage import open_storage
-from tickvault.stream import Stream
+from tickvault.transfer import catalog
 
 _CSV_NAMES = {
     "raw_transactions_personal": "transactions_personal",

@@ -5,7 +5,7 @@ import sys
 import click
 
 from tickvault.cli.options import dry_run_option, json_option, load_settings, show, show_facts, slot_option
-from tickvault.slot import Slot
+from tickvault.core.slot import Slot
 
 
 @click.command()
@@ -30,10 +30,10 @@ def command(
       tickvault load snowflake --source binance --source coingecko
       tickvault load postgres --flow prices-crypto-pipeline
     """
-    from tickvault import catalog
     from tickvault.ledger import Ledger
-    from tickvault.loading import Loading
-    from tickvault.run import run_job
+    from tickvault.runs.entry import run_job
+    from tickvault.transfer import catalog
+    from tickvault.transfer.loading import Loading
 
     settings = load_settings()
     kind = catalog.sink(sink)

@@ -6,7 +6,7 @@ import sys
 import click
 
 from tickvault.cli.options import load_settings
-from tickvault.settings import environment
+from tickvault.core.settings import environment
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -21,7 +21,7 @@ def command(live: bool, arguments: tuple[str, ...]) -> None:
       tickvault local query "select count(*) from raw_customers"
       tickvault local query --on snowflake "select count(*) from RAW.RAW_TRANSACTIONS"
     """
-    from tickvault.embedded import local
+    from tickvault.local import engines as local
 
     home = load_settings().tickvault_home / ("live" if live else "demo")
     if not home.exists():

@@ -5,7 +5,7 @@ import json
 import click
 
 from tickvault.cli.options import load_settings
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
 
 _FIND = """
     SELECT run_id, job, to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"'), status, job_name, log_uri
@@ -27,8 +27,8 @@ def command(run: str, as_json: bool) -> None:
       tickvault logs extract-binance
       tickvault logs extract-binance/20261120T130000Z
     """
+    from tickvault.engines.storage import open_storage
     from tickvault.ledger import Ledger
-    from tickvault.storage import open_storage
 
     settings = load_settings()
     with Ledger.open(settings) as ledger:

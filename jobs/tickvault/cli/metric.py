@@ -5,7 +5,7 @@ from datetime import date, datetime
 import click
 
 from tickvault.cli.options import comma_separated, json_option, load_settings, show
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -55,8 +55,8 @@ def command(
         return
     if name is None:
         raise ConfigError("name a metric; 'tickvault metric --list' lists them")
-    from tickvault.targets import read
-    from tickvault.warehouse.relation import published
+    from tickvault.query.read import read
+    from tickvault.query.relation import published
     from tickvault.warehouse.target import default_engine
 
     settings, asked = load_settings(), metric(name)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from tickvault.errors import ConfigError
-from tickvault.settings import Settings
-from tickvault.slot import Slot
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 
 
 class SlotParam(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only

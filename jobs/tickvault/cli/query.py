@@ -5,8 +5,8 @@ import sys
 import click
 
 from tickvault.cli.options import json_option, load_settings, show
-from tickvault.errors import ConfigError
-from tickvault.targets import TARGETS, read
+from tickvault.core.errors import ConfigError
+from tickvault.query.read import TARGETS, read
 
 
 @click.command()

@@ -15,7 +15,7 @@ def command(dry_run: bool, as_json: bool) -> None:
     are still under way. The log of a killed Job is kept in the lake, while its pod is there. Where Prefect or the
     ledger does not answer the other one is still put right. In a cluster this runs every minute.
     """
-    from tickvault.flows.reconciliation import reconcile
+    from tickvault.operations.reconciliation import reconcile
 
     result = reconcile(load_settings(), dry_run=dry_run)
     for remark in result.remarks:

@@ -1,81 +1,14 @@
 """``tickvault replay-rejects``: try records again that were put aside."""
 
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
-import pyarrow as pa
 
-from tickvault import catalog
 from tickvault.cli.options import dry_run_option, load_settings
-from tickvault.extraction import Extraction
-from tickvault.lake import Lake
-from tickvault.package import Outcome, OutcomeStatus, Package, Reject
-from tickvault.records import CONFLICT, RecordBuilder
-from tickvault.revisions import failed
-from tickvault.run import Session, run_job
-from tickvault.slot import Slot
-from tickvault.source import Batch
-from tickvault.storage import open_storage
-from tickvault.stream import Stream
-
-_OPEN = """
-    SELECT package_id, source, stream, slot,
-        array_agg(jsonb_build_object('item', item, 'column', column_name, 'reason', reason, 'record', record)
-            ORDER BY ordinal)
-    FROM data_platform.rejects
-    WHERE replayed_by IS NULL AND (%s::text IS NULL OR package_id LIKE '%%' || %s || '%%')
-    GROUP BY package_id, source, stream, slot ORDER BY slot, package_id"""
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """Lands the records that fit now as a further revision of their slot; the others stay put aside.
-
-    Among them those whose key another record took with other values: alone they would fit, and overwrite it.
-    """
-
-    pattern: str | None
-    dry_run: bool = False
-    name: str = "replay-rejects"
-    exclusive: bool = True
-
-    def run(self, session: Session) -> None:
-        """Replay package by package, each while no extract of its source lands a revision too."""
-        lake = Lake(open_storage(session.settings))
-        for package_id, source, stream_name, time, found in session.ledger.query(_OPEN, self.pattern, self.pattern):
-            stream, slot = catalog.stream(source, stream_name), Slot.of(time)
-            rejects = [Reject(**one) for one in found]
-            now = session.settings.tickvault_clock or max(slot.time, session.slot.time)
-            builder = RecordBuilder(stream, now, session.settings.source_origin)
-            built = builder.build(r.record for r in rejects if r.column != CONFLICT)
-            contested = tuple(r for r in rejects if r.column == CONFLICT)
-            fits = built.batch.num_rows
-            why = f"; {len(contested)} share a key with another record, nobody can tell which is right"
-            click.echo(f"{package_id}: {fits} of {len(rejects)} record(s) fit now{why if contested else ''}")
-            session.report.add(rows_read=len(rejects), rows_rejected=len(built.rejects) + len(contested))
-            if not fits or self.dry_run:
-                continue
-            with session.ledger.lock(Extraction(source).name, session.settings.lock_wait_seconds):
-                sealed = lake.revisions(stream, slot)
-                aside = (*built.rejects, *contested)
-                batch = Batch(stream, built.batch, None, _settled(stream, sealed, built.batch, aside), aside)
-                run_id = session.run.run_id
-                package = lake.land(source, stream, [batch], slot, run_id, len(sealed), (package_id,))
-                session.ledger.register(stream, package, lake.rejects(package))
-            session.report.details.setdefault("packages", []).append(package.id)
-
-
-def _settled(
-    stream: Stream, sealed: list[Package], fits: pa.RecordBatch, aside: tuple[Reject, ...]
-) -> tuple[Outcome, ...]:
-    """Say which of the slot's missing items came now; each is named by its key's first column, an article by all."""
-    still = {r.item for r in aside}
-    columns = [fits.column(name).to_pylist() for name in stream.primary_key]
-    keys = [tuple(map(str, key)) for key in zip(*columns, strict=True)]
-    came = {key[0] for key in keys} - still | {" ".join(key) for key in keys}
-    return tuple(Outcome(o.item, OutcomeStatus.OK, "replayed") for o in failed(sealed) if o.item in came)
+from tickvault.core.slot import Slot
+from tickvault.runs.entry import run_job
+from tickvault.transfer.replay import Replay
 
 
 @click.command()

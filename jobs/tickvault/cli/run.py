@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tickvault.cli.options import dry_run_option, load_settings, slot_option
-from tickvault.slot import Schedule, Slot
+from tickvault.core.slot import Schedule, Slot
 
 
 @click.command()
@@ -32,7 +32,7 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
     from tickvault.cli.progress import Progress
     from tickvault.flows.local import run_flows
     from tickvault.flows.plan import plan, stages
-    from tickvault.flows.server import prefect_server
+    from tickvault.local.prefect import prefect_server
     from tickvault.runners import open_runner
 
     settings, chosen = load_settings(), plan(flow)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import click
 
 from tickvault.cli.options import load_settings, slot_option
-from tickvault.errors import ConfigError
-from tickvault.settings import Settings
-from tickvault.slot import Schedule, Slot
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Schedule, Slot
 
 
 @click.command()
@@ -28,8 +28,8 @@ def command(job: str, slot: Slot | None, *, force: bool) -> None:
       tickvault run-now extract-binance --slot 20261120T130000Z --force
       tickvault run-now load-snowflake
     """
-    from tickvault.flows.plan import Step
     from tickvault.runners.kubernetes import KubernetesRunner
+    from tickvault.runners.step import Step
 
     settings = load_settings()
     schedule, arguments = asyncio.run(_cron_job(settings, job))

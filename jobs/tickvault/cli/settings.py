@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from tickvault.cli.options import json_option, load_settings, show
-from tickvault.settings import Settings
+from tickvault.core.settings import Settings
 
 _GROUPS = {
     "Lake": "minio_endpoint",

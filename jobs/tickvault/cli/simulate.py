@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tickvault.errors import PlatformError
+from tickvault.core.errors import PlatformError
 
 
 @click.group()
@@ -25,8 +25,8 @@ def command() -> None:
 )
 def serve(host: str, port: int, seed: int, now: str | None, asset_info: Path | None) -> None:
     """Serve until SIGTERM; prints the base URLs to set in the environment."""
-    from tickvault.simulator.process import environment, listen
-    from tickvault.simulator.process import serve as run
+    from tickvault.simulation.process import environment, listen
+    from tickvault.simulation.process import serve as run
 
     def announce(url: str) -> None:
         click.echo(f"listening on {url}")

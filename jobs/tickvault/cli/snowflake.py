@@ -22,8 +22,8 @@ def init(dry_run: bool, admin_role: str, admin_user: str | None, credits_a_month
 
     With --dry-run only the SQL is printed, for an administrator to read or run. The emulator gets what it knows.
     """
-    from tickvault.snowflake.connection import Connection
-    from tickvault.snowflake.setup import steps
+    from tickvault.engines.snowflake.session import Connection
+    from tickvault.engines.snowflake.setup import steps
 
     settings = load_settings()
     planned = steps(settings, credits_a_month)

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tickvault.embedded.local import Local
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Schedule, Slot
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult, run_flows
-from tickvault.flows.plan import PLANS, Step
-from tickvault.flows.server import PrefectServer
+from tickvault.flows.plan import PLANS
+from tickvault.local.engines import Local
+from tickvault.local.prefect import PrefectServer
 from tickvault.runners.runner import Outcome, Runner
-from tickvault.settings import Settings
-from tickvault.slot import Schedule, Slot
+from tickvault.runners.step import Step
 
 FIRST_DAY = datetime(2026, 11, 16, tzinfo=UTC)
 """A Monday: two splits of the market and its weekend are in sight. Fixed, so that two demos show the same rows."""

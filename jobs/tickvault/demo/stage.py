@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from tickvault.core.settings import Settings, export
 from tickvault.demo.days import Day, Player, Stopwatch, calendar, worst
 from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
-from tickvault.embedded import local
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
 from tickvault.flows.plan import PLANS
-from tickvault.flows.server import prefect_server
+from tickvault.local import engines as local
+from tickvault.local.prefect import prefect_server
 from tickvault.runners.process import ProcessRunner
-from tickvault.settings import Settings, export
 
 _COLORS = {0: "green", 10: "yellow"}
 _KEPT_LINES = 12

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
-from tickvault import streams
+from tickvault.core.settings import Settings
+from tickvault.core.stream import Area
+from tickvault.engines.snowflake.session import Connection
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
-from tickvault.snowflake.connection import Connection
-from tickvault.stream import Area
+from tickvault.market import streams
 
 _LOADED = """
     WITH landed AS (

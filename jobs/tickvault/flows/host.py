@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from tickvault.flows.plan import Step
+from tickvault.core.settings import Settings
 from tickvault.flows.verdict import StepResult
 from tickvault.runners.runner import Runner
-from tickvault.settings import Settings
+from tickvault.runners.step import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.flows.host import Host, StepEvent, hosting
 from tickvault.flows.plan import plan
-from tickvault.flows.server import PrefectServer
 from tickvault.flows.verdict import StepResult, Verdict, judge
+from tickvault.local.prefect import PrefectServer
 from tickvault.runners.runner import Runner
-from tickvault.settings import Settings
-from tickvault.slot import Slot
 
 
 @dataclass(frozen=True, slots=True)

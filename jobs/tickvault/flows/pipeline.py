@@ -14,13 +14,14 @@ from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tickvault.errors import PlatformError, TransientError
+from tickvault.core.errors import PlatformError, TransientError
+from tickvault.core.slot import Schedule, Slot
 from tickvault.flows import coalescing
 from tickvault.flows.host import Host, StepEvent, hosted
-from tickvault.flows.plan import Plan, Step, plan, stages
+from tickvault.flows.plan import Plan, plan, stages
 from tickvault.flows.verdict import SKIPPED, StepResult, judge
 from tickvault.runners.runner import Outcome
-from tickvault.slot import Schedule, Slot
+from tickvault.runners.step import Step
 
 OPTIONS: dict[str, Any] = {"retries": 0, "persist_result": False, "task_runner": ThreadPoolTaskRunner(max_workers=16)}
 """Of every flow: a run is never repeated as a whole, its steps are; how many run at once is up to the runner."""

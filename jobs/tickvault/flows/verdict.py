@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
 from tickvault.runners.runner import Outcome
 
 SKIPPED = -1

@@ -1,7 +1,7 @@
 """Where a flow's steps run: as processes of this machine, or as Kubernetes Jobs; the same entry points in both."""
 
+from tickvault.core.settings import Settings
 from tickvault.runners.runner import Runner
-from tickvault.settings import Settings
 
 
 def open_runner(settings: Settings) -> Runner:

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tickvault.errors import SinkUnavailableError
+from tickvault.core.errors import SinkUnavailableError
+from tickvault.core.settings import Settings
 from tickvault.runners import pods
 from tickvault.runners.kubernetes import connected
 from tickvault.runners.watch import mapped, pods_of
-from tickvault.settings import Settings
 
 _LINES = 20_000
 """The longest log that is read: its end, where the reason stands."""

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tickvault.errors import ConfigError
-from tickvault.flows.plan import Step
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.runners import pods
 from tickvault.runners.runner import Outcome, Runner
+from tickvault.runners.step import Step
 from tickvault.runners.watch import Watch, mapped, pods_of
-from tickvault.settings import Settings
-from tickvault.slot import Slot
 
 OWNER = "tickvault.io/flow-run"
 """Annotation with the flow run's id."""

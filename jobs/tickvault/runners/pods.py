@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tickvault.errors import ExitCode
+from tickvault.core.errors import ExitCode
 from tickvault.runners.runner import Outcome, parse_report
 
 KILLED = 137

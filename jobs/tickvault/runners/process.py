@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tickvault.errors import SinkUnavailableError
-from tickvault.flows.plan import Step
+from tickvault.core.errors import SinkUnavailableError
+from tickvault.core.settings import environment as own_environment
+from tickvault.core.slot import Slot
 from tickvault.runners.runner import Outcome, Runner, parse_report
-from tickvault.settings import environment as own_environment
-from tickvault.slot import Slot
+from tickvault.runners.step import Step
 
 _GRACE_SECONDS = 15.0
 

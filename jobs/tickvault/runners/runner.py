@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from tickvault.errors import ExitCode
-from tickvault.flows.plan import Step
-from tickvault.slot import Slot
+from tickvault.core.errors import ExitCode
+from tickvault.core.slot import Slot
+from tickvault.runners.step import Step
 
 _FINAL = frozenset({ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.REJECTED, ExitCode.CONFIGURATION})
 

@@ -17,13 +17,13 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
-from tickvault.settings import replace_environment
+from tickvault.core.settings import replace_environment
 
 PRELOAD = (
     "tickvault.cli.extract",
     "tickvault.cli.load",
-    "tickvault.extraction",
-    "tickvault.loading",
+    "tickvault.transfer.extraction",
+    "tickvault.transfer.loading",
     "tickvault.sinks.postgres",
     "tickvault.sinks.snowflake",
     "pyarrow.parquet",

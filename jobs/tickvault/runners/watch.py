@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tickvault.errors import ConfigError, ExitCode, SinkUnavailableError
+from tickvault.core.errors import ConfigError, ExitCode, SinkUnavailableError
 from tickvault.runners import pods
 from tickvault.runners.runner import Outcome
 

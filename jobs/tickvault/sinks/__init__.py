@@ -1,1 +1,49 @@
-"""One module per sink; each is found by its name."""
+"""The contract of a sink: the same package twice is loaded once. One module beside this per target."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+from tickvault.core.batch import LoadResult
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.stream import Stream
+from tickvault.lake import Lake
+
+
+class Sink(ABC):
+    """Writes packages into one target. A module in ``sinks/`` holds exactly one, and is found by its name."""
+
+    name: ClassVar[str]
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self.settings, self.lake = settings, lake
+
+    @classmethod
+    def target(cls, settings: Settings) -> str | None:
+        """Name the database whose own ledger the platform's ledger copies; None where they are one and the same."""
+        _ = settings
+        return None
+
+    @abstractmethod
+    def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
+        """Merge a package and note it in the target's own ledger, in one transaction of the target.
+
+        Raises:
+            SinkUnavailableError: The target does not answer or its lock could not be had; nothing was written.
+            LoadRejectedError: The target refuses the rows; nothing was written.
+            SchemaMismatchError: The package's columns do not fit the table's.
+        """
+
+    @abstractmethod
+    def loaded(self) -> set[str]:
+        """Return the ids of all packages the target's own ledger holds."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give connections back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

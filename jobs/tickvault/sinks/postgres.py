@@ -6,17 +6,18 @@ from dataclasses import replace
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from tickvault import faults
-from tickvault.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core import faults
+from tickvault.core.batch import LoadResult
+from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core.package import Package, fingerprint
+from tickvault.core.settings import Settings
+from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.postgres.merge import merge
+from tickvault.engines.postgres.session import PostgresSession, RetryableError
+from tickvault.engines.postgres.tables import prepare, stage, table
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
-from tickvault.package import Package, fingerprint
-from tickvault.postgres.merge import merge
-from tickvault.postgres.session import PostgresSession, RetryableError
-from tickvault.postgres.tables import prepare, stage, table
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult, Sink
-from tickvault.stream import Stream, WriteMode
+from tickvault.sinks import Sink
 
 _ATTEMPTS = 4
 _COUNTS = "rows_read, rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected"

@@ -14,17 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from tickvault import faults
-from tickvault.errors import ConfigError, LoadRejectedError, SinkUnavailableError
+from tickvault.core import faults
+from tickvault.core.batch import LoadResult
+from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailableError
+from tickvault.core.package import Package
+from tickvault.core.settings import Settings
+from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.snowflake import tables
+from tickvault.engines.snowflake.preparation import TIME, Preparation
+from tickvault.engines.snowflake.session import Connection, LockedError, MissingObjectError, Row
+from tickvault.engines.storage import scratch
 from tickvault.lake import Lake
-from tickvault.package import Package
-from tickvault.settings import Settings
-from tickvault.sink import LoadResult, Sink
-from tickvault.snowflake import tables
-from tickvault.snowflake.connection import Connection, LockedError, MissingObjectError, Row
-from tickvault.snowflake.preparation import TIME, Preparation
-from tickvault.storage import scratch
-from tickvault.stream import Stream, WriteMode
+from tickvault.sinks import Sink
 
 _log = logging.getLogger(__name__)
 

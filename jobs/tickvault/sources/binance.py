@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from tickvault import streams
-from tickvault.errors import SourceRejectedError
-from tickvault.http import Provider, RefusedRequestError
-from tickvault.package import Cursor
-from tickvault.records import Epoch, RecordBuilder, Row, require_fields
-from tickvault.source import Batch, Source
+from tickvault.core.batch import Batch
+from tickvault.core.errors import SourceRejectedError
+from tickvault.core.package import Cursor
+from tickvault.core.records import Epoch, RecordBuilder, Row, require_fields
+from tickvault.core.stream import Stream
+from tickvault.engines.http.client import Provider, RefusedRequestError
+from tickvault.market import streams
+from tickvault.market.symbols import Asset
+from tickvault.sources import Source
 from tickvault.sources.shared.symbolwise import (
     dated,
     failed,
@@ -28,8 +31,6 @@ from tickvault.sources.shared.symbolwise import (
     said,
     wanted,
 )
-from tickvault.stream import Stream
-from tickvault.symbols import Asset
 
 PROVIDER = Provider(
     "binance",

@@ -7,14 +7,15 @@ is not in the answer, or has no current price, is one CoinGecko knows nothing ab
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tickvault import streams
-from tickvault.http import Provider
-from tickvault.package import Cursor
-from tickvault.records import Row, require_fields
-from tickvault.source import Batch, Source
+from tickvault.core.batch import Batch
+from tickvault.core.package import Cursor
+from tickvault.core.records import Row, require_fields
+from tickvault.core.stream import Stream
+from tickvault.engines.http.client import Provider
+from tickvault.market import streams
+from tickvault.market.symbols import Asset
+from tickvault.sources import Source
 from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
-from tickvault.stream import Stream
-from tickvault.symbols import Asset
 
 PROVIDER = Provider("coingecko", per_minute=30, key_setting="COINGECKO_API_KEY", url_setting="COINGECKO_BASE_URL")
 FIELDS = {

@@ -12,16 +12,17 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from tickvault import streams
-from tickvault.errors import ConfigError, SourceRejectedError, SourceUnavailableError
-from tickvault.http import Provider, RefusedRequestError
-from tickvault.package import Cursor, Outcome, OutcomeStatus
-from tickvault.records import RecordBuilder, Records, Row
-from tickvault.source import Batch, Source
+from tickvault.core.batch import Batch
+from tickvault.core.errors import ConfigError, SourceRejectedError, SourceUnavailableError
+from tickvault.core.package import Cursor, Outcome, OutcomeStatus
+from tickvault.core.records import RecordBuilder, Records, Row
+from tickvault.core.stream import Stream
+from tickvault.engines.http.client import Provider, RefusedRequestError
+from tickvault.market import streams
+from tickvault.market.symbols import Asset
+from tickvault.sources import Source
 from tickvault.sources.shared.article import Item, open_graph, rss_items
 from tickvault.sources.shared.symbolwise import instant, read_each, said, wanted
-from tickvault.stream import Stream
-from tickvault.symbols import Asset
 
 LIST = Provider("crypto_news", per_minute=600, url_setting="NEWS_BASE_URL", attempts=3)
 RSS = Provider("crypto_news rss", per_minute=120, url_setting="NEWS_RSS_URLS", attempts=3)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from tickvault.package import Cursor
-from tickvault.source import Batch, Source
-from tickvault.stream import Stream
-from tickvault.streams import CORPORATES, CUSTOMERS, TRANSACTIONS_CORPORATE, TRANSACTIONS_PERSONAL
+from tickvault.core.batch import Batch
+from tickvault.core.package import Cursor
+from tickvault.core.stream import Stream
+from tickvault.market.streams import CORPORATES, CUSTOMERS, TRANSACTIONS_CORPORATE, TRANSACTIONS_PERSONAL
+from tickvault.sources import Source
 
 if TYPE_CHECKING:
-    from tickvault.population.trades import Volume
-    from tickvault.population.world import World
+    from tickvault.simulation.population.trades import Volume
+    from tickvault.simulation.population.world import World
 
 _BATCH_ROWS = 40_000
 
@@ -35,7 +36,7 @@ class FakerMarket(Source):
         Raises:
             ConfigError: A day lies outside the simulated market's years, or its seeds are missing.
         """
-        from tickvault.population.world import World
+        from tickvault.simulation.population.world import World
 
         entry: dict[str, Any] | None = (since or {}).get("")
         days = self._days(date.fromisoformat(entry["day"]) if entry else None)
@@ -59,7 +60,7 @@ class FakerMarket(Source):
 
     def _volumes(self, world: "World", days: list[date], entry: dict[str, Any] | None) -> "dict[date, Volume]":
         """Give the volumes of these days, and of those remembered: what is sold must have been bought at its time."""
-        from tickvault.population.trades import Volume
+        from tickvault.simulation.population.trades import Volume
 
         # In another world (a new seed, other assets) the remembered days' lots are unknown: nobody sells from them.
         known = entry["volumes"] if entry and entry["world"] == world.fingerprint else {}
@@ -72,7 +73,7 @@ class FakerMarket(Source):
 
 
 def _remembered(volumes: "dict[date, Volume]") -> dict[str, list[int]]:
-    from tickvault.population.trades import MEMORY
+    from tickvault.simulation.population.trades import MEMORY
 
     return {day.isoformat(): list(volumes[day]) for day in sorted(volumes)[-MEMORY:]}
 

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from tickvault import streams
-from tickvault.errors import ConfigError, SchemaMismatchError, SourceRejectedError
-from tickvault.http import Provider, RefusedRequestError
-from tickvault.package import Cursor
-from tickvault.records import Row, require_fields
-from tickvault.source import Batch, Source
+from tickvault.core.batch import Batch
+from tickvault.core.errors import ConfigError, SchemaMismatchError, SourceRejectedError
+from tickvault.core.package import Cursor
+from tickvault.core.records import Row, require_fields
+from tickvault.core.stream import Stream
+from tickvault.engines.http.client import Provider, RefusedRequestError
+from tickvault.market import streams
+from tickvault.market.symbols import Asset
+from tickvault.sources import Source
 from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
-from tickvault.stream import Stream
-from tickvault.symbols import Asset
 
 PROVIDER = Provider("freecryptoapi", per_minute=60, key_setting="FREECRYPTO_API_KEY", url_setting="FREECRYPTO_API")
 _REQUIRED = {"rows", "symbol", "price", "observed_at"}

@@ -9,14 +9,15 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from tickvault import streams
-from tickvault.package import Cursor
-from tickvault.records import RecordBuilder, Row
-from tickvault.source import Batch, Source
+from tickvault.core.batch import Batch
+from tickvault.core.package import Cursor
+from tickvault.core.records import RecordBuilder, Row
+from tickvault.core.stream import Stream
+from tickvault.market import streams
+from tickvault.market.symbols import Asset
+from tickvault.sources import Source
 from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, latest, read_each, said, wanted
 from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
-from tickvault.stream import Stream
-from tickvault.symbols import Asset
 
 
 class YFinanceCrypto(Source):

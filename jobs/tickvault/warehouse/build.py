@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tickvault.errors import GateFailedError, PlatformError, SinkUnavailableError, TerminalError
-from tickvault.run import Session
+from tickvault.core.errors import GateFailedError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.query.relation import published
+from tickvault.runs.session import Session
 from tickvault.warehouse.dbt import Dbt, NodeResult, is_away
 from tickvault.warehouse.journal import Build, Journal, digest
 from tickvault.warehouse.metrics import views
 from tickvault.warehouse.publication import PREFIX, Mart, Shelf, Stamp, define, publish
-from tickvault.warehouse.relation import published
 from tickvault.warehouse.target import Target
 
 _log = logging.getLogger(__name__)
@@ -154,15 +154,15 @@ def _counted(shelf: Shelf, results: list[NodeResult]) -> list[NodeResult]:
 def _shelf(session: Session, target: Target) -> Iterator[Shelf]:
     """Give the shelf of a target's engine; each is imported only where it is used."""
     if target.engine == "trino":
+        from tickvault.engines.trino import TrinoSession
         from tickvault.warehouse.trino_publication import TrinoShelf
-        from tickvault.warehouse.trino_session import TrinoSession
 
         with TrinoSession(session.settings, TrinoShelf.session_properties(session.settings)) as trino:
             yield TrinoShelf(trino, session.settings, session.ledger, target)
         return
     from contextlib import closing
 
-    from tickvault.snowflake.connection import Connection
+    from tickvault.engines.snowflake.session import Connection
     from tickvault.warehouse.snowflake_publication import SnowflakeShelf
 
     with closing(Connection(session.settings)) as connection:

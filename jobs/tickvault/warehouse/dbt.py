@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from tickvault.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
-from tickvault.settings import Settings, export
+from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.core.settings import Settings, export
 from tickvault.warehouse.target import Target
 
 if TYPE_CHECKING:

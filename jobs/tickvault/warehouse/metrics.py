@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from tickvault.errors import ConfigError
+from tickvault.core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

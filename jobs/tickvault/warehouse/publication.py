@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tickvault import faults
-from tickvault.slot import Slot
+from tickvault.core import faults
+from tickvault.core.slot import Slot
 
 _log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from tickvault.errors import LoadRejectedError
-from tickvault.settings import Settings
-from tickvault.snowflake.connection import Connection, MissingObjectError
-from tickvault.snowflake.tables import LEDGER_SCHEMA
+from tickvault.core.errors import LoadRejectedError
+from tickvault.core.settings import Settings
+from tickvault.engines.snowflake.session import Connection, MissingObjectError
+from tickvault.engines.snowflake.tables import LEDGER_SCHEMA
 from tickvault.warehouse.publication import Generation, Mart, Stamp, count_statement
 
 _GENERATIONS = "GENERATIONS"

@@ -3,8 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
-from tickvault.errors import ConfigError
-from tickvault.settings import Settings
+from tickvault.core.errors import ConfigError
+from tickvault.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

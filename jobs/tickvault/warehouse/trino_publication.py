@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from tickvault.core.settings import Settings
+from tickvault.engines.trino import TrinoSession
 from tickvault.ledger import Ledger
-from tickvault.settings import Settings
 from tickvault.warehouse.publication import Generation, Mart, Stamp, count_statement
 from tickvault.warehouse.target import Target
-from tickvault.warehouse.trino_session import TrinoSession
 
 _MARGIN_SECONDS = 60
 

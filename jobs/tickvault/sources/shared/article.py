@@ -10,7 +10,7 @@ from html import unescape
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
-from tickvault.errors import SourceRejectedError, SourceUnavailableError
+from tickvault.core.errors import SourceRejectedError, SourceUnavailableError
 
 _TAGS = {
     "og:title": "title",

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from tickvault.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
-from tickvault.package import Cursor, Outcome, OutcomeStatus, Reject
-from tickvault.records import RecordBuilder, Row
-from tickvault.source import Batch, Context
-from tickvault.stream import Stream
-from tickvault.symbols import ASSET_INFO, LISTS, Asset, AssetClass, default_folder, load_assets, load_list
+from tickvault.core.batch import Batch
+from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.core.package import Cursor, Outcome, OutcomeStatus, Reject
+from tickvault.core.records import RecordBuilder, Row
+from tickvault.core.stream import Stream
+from tickvault.market.symbols import ASSET_INFO, LISTS, Asset, AssetClass, default_folder, load_assets, load_list
+from tickvault.sources import Context
 
 Listing = Literal["binance_pair", "coingecko_id", "yahoo_ticker", "symbol"]
 

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
-from tickvault.answer import bare, parse_json, refuse
-from tickvault.errors import RateLimitError, SourceRejectedError, SourceUnavailableError
-from tickvault.http import HttpClient, Provider
-from tickvault.source import Context
+from tickvault.core.errors import RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.engines.http.answer import bare, parse_json, refuse
+from tickvault.engines.http.client import HttpClient, Provider
+from tickvault.sources import Context
 
 PROVIDER = Provider("yahoo", per_minute=1200, url_setting="YAHOO_BASE_URL", attempts=4)
 _DATA_PATHS = ("/v7/finance/", "/v8/finance/", "/v10/finance/", "/ws/")

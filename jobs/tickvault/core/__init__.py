@@ -1,0 +1,1 @@
+"""What everything else speaks of: slots, streams, packages, records, settings, errors. Opens no connection."""

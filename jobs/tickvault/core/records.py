@@ -1,0 +1,149 @@
+"""Turns a provider's records into Arrow rows: what does not fit is put aside with its reason."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from tickvault.core.errors import SchemaMismatchError
+from tickvault.core.package import Reject
+from tickvault.core.stream import Stream
+from tickvault.core.values import Epoch, parser, plain
+
+__all__ = ["CONFLICT", "Epoch", "RecordBuilder", "Records", "require_fields"]
+
+Row = Mapping[str, Any]
+
+TOLERANCE = timedelta(hours=1)
+"""How far a provider's clock may be ahead of ours."""
+CONFLICT = ""
+"""``Reject.column`` of a record whose key another one took with other values: no single column is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The rows that fit, the records that do not, and how many were word for word repetitions."""
+
+    batch: pa.RecordBatch
+    rejects: tuple[Reject, ...]
+    repeated: int = 0
+
+
+class RecordBuilder:
+    """Builds the batches of one read of one stream; remembers keys, so that duplicates are seen across batches.
+
+    Args:
+        stream: What the rows are; its schema decides types, required columns and least values.
+        now: The current time; a cursor field more than an hour later is not believed.
+        origin: Appended to every row's ``source``, such as ``-simulated``.
+    """
+
+    def __init__(self, stream: Stream, now: datetime, origin: str = "") -> None:
+        self.stream = stream
+        self._origin = origin
+        self._latest = now + TOLERANCE
+        self._parsers = {f.name: parser(f) for f in stream.schema}
+        self._cursor = stream.schema.get_field_index(stream.cursor_field) if stream.cursor_field else None
+        self._key = tuple(stream.schema.get_field_index(name) for name in stream.primary_key)
+        self._seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def build(self, rows: Iterable[Row]) -> Records:
+        """Build a batch from dicts with the stream's column names; a column left out is null.
+
+        A record whose key was seen before is dropped when it is the same word for word, else put aside: nobody can
+        tell which of the two is right.
+
+        Raises:
+            SchemaMismatchError: A row has a column that the stream does not.
+        """
+        good: list[tuple[Any, ...]] = []
+        rejects: list[Reject] = []
+        repeated = 0
+        for row in rows:
+            try:
+                values = self._values(self._labelled(row))
+                is_new = self._is_new(values)
+            except _UnfitError as unfit:
+                rejects.append(self._reject(row, unfit))
+                continue
+            if is_new:
+                good.append(values)
+            else:
+                repeated += 1
+        columns = list(zip(*good, strict=True)) if good else [()] * len(self.stream.schema)
+        arrays = [pa.array(column, f.type) for column, f in zip(columns, self.stream.schema, strict=True)]
+        return Records(pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema), tuple(rejects), repeated)
+
+    def _labelled(self, row: Row) -> Row:
+        return {**row, "source": f"{row['source']}{self._origin}"} if self._origin and row.get("source") else row
+
+    def _values(self, row: Row) -> tuple[Any, ...]:
+        values = []
+        for name, parse in self._parsers.items():
+            try:
+                values.append(parse(row.get(name)))
+            except ValueError as error:
+                raise _UnfitError(name, f"{name} {error}") from error
+        if not row.keys() <= self._parsers.keys():
+            extra = min(row.keys() - self._parsers.keys())
+            raise SchemaMismatchError(self.stream.name, extra, "no such column", type(row[extra]).__name__)
+        time = values[self._cursor] if self._cursor is not None else None
+        if time is not None and time > self._latest:
+            name = self.stream.cursor_field or ""
+            raise _UnfitError(name, f"{name} is {time.isoformat()}, which lies in the future")
+        return tuple(values)
+
+    def _is_new(self, values: tuple[Any, ...]) -> bool:
+        if not self._key:
+            return True
+        key = tuple([values[n] for n in self._key])
+        known = self._seen.setdefault(key, values)
+        if known is values:
+            return True
+        if known != values:
+            said = ", ".join(f"{n}={v}" for n, v in zip(self.stream.primary_key, key, strict=True))
+            raise _UnfitError(CONFLICT, f"a second record with the key {said} and other values")
+        return False
+
+    def _reject(self, row: Row, unfit: "_UnfitError") -> Reject:
+        item = row.get((self.stream.primary_key or tuple(self.stream.schema.names))[0])
+        kept = {name: plain(self._readable(name, value)) for name, value in row.items()}
+        return Reject(str(plain(item) or ""), unfit.column, unfit.reason, kept)
+
+    def _readable(self, name: str, value: Any) -> Any:
+        """Turn ticks into the day or time they mean: JSON does not know them, and a replay has to read them back."""
+        if isinstance(value, Epoch) and name in self._parsers:
+            with suppress(ValueError):
+                return self._parsers[name](value)
+        return value
+
+
+def require_fields(stream: Stream, records: Sequence[Row], fields: Mapping[str, str]) -> None:
+    """Refuse an answer in which a documented field is missing from every record: the provider changed its format.
+
+    Args:
+        stream: What the records become.
+        records: As the provider sent them; none at all passes.
+        fields: The provider's field by the stream's column.
+
+    Raises:
+        SchemaMismatchError: Names the column, the field expected and the fields found.
+    """
+    if not records:
+        return
+    present = {key for record in records for key in record}
+    for column, name in fields.items():
+        if name not in present:
+            found = ", ".join(sorted(map(str, present))) or "nothing"
+            raise SchemaMismatchError(stream.name, column, f"a field '{name}' in the provider's answer", found)
+
+
+class _UnfitError(Exception):
+    """A record that cannot be a row; leaves this module as a reject."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column, self.reason = column, reason

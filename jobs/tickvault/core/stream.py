@@ -1,0 +1,115 @@
+"""A stream: one kind of row, from where it lies in the lake to the tables it fills."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from tickvault.core.errors import ConfigError
+
+MONEY = pa.decimal128(38, 10)
+"""Amounts, prices and quantities: exact, ten digits after the point."""
+INSTANT = pa.timestamp("us", tz="UTC")
+"""A point in time, UTC, microseconds."""
+
+ROW_VERSION = "row_version"
+"""Sortable text ``<source time>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
+LOAD_TIMESTAMP = "load_timestamp"
+LINEAGE = (ROW_VERSION, "package_id", LOAD_TIMESTAMP)
+"""Columns every raw table has beside its own; the lake adds the first, a sink the other two."""
+
+
+class WriteMode(StrEnum):
+    """What a sink does with rows whose key it already holds."""
+
+    UPSERT = "upsert"
+    """The higher version stays, whatever order packages arrive in."""
+    APPEND = "append"
+    """Rows without a key: a package is appended once, guarded by the ledger alone."""
+
+
+class Area(StrEnum):
+    """Which of the two Snowflake schemas of the reference a table belongs to."""
+
+    BATCH = "batch"  # SNOWFLAKE_SCHEMA
+    PRICES = "prices"  # SNOWFLAKE_SCHEMA_STAGING
+
+
+def required(name: str, type_: pa.DataType) -> "pa.Field[Any]":
+    """Declare a column that must have a value."""
+    return pa.field(name, type_, nullable=False)
+
+
+def amount(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
+    """Declare a price, quantity or amount: decimal, never negative."""
+    return pa.field(name, MONEY, nullable=nullable, metadata={b"min": b"0"})
+
+
+def is_allowed(type_: pa.DataType) -> bool:
+    """Tell whether every engine stores this Arrow type without loss.
+
+    ADBC wraps uint64 to -1 and turns decimal256 into text, so types are allowed by name, not refused by name.
+    """
+    return (
+        pa.types.is_string(type_)
+        or pa.types.is_boolean(type_)
+        or pa.types.is_date32(type_)
+        or type_ in (pa.int32(), pa.int64(), pa.float64(), INSTANT)
+        or pa.types.is_decimal128(type_)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One kind of row.
+
+    Args:
+        name: The raw table in PostgreSQL, lower case.
+        schema: The row's own columns in order; lineage columns are added by the platform. Non-nullable fields are
+            required; field metadata ``min`` is the least value allowed.
+        primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
+        cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
+        lake_path: Prefix in the lake's bucket, without slashes at its ends.
+        write_mode: What a sink does with a key it already holds.
+        warehouse_table: The raw table in Snowflake, upper case.
+        area: Which Snowflake schema that table is in.
+    """
+
+    name: str
+    schema: pa.Schema
+    primary_key: tuple[str, ...]
+    cursor_field: str | None
+    lake_path: str
+    warehouse_table: str
+    area: Area
+    write_mode: WriteMode = WriteMode.UPSERT
+    landed_schema: pa.Schema = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse at import what could never load: unknown key columns and types an engine would distort."""
+        names = set(self.schema.names)
+        for column in (*self.primary_key, *((self.cursor_field,) if self.cursor_field else ())):
+            if column not in names:
+                raise ConfigError(f"stream {self.name}: '{column}' is not one of its columns")
+        for f in self.schema:
+            if not is_allowed(f.type):
+                raise ConfigError(f"stream {self.name}: column '{f.name}' has type {f.type}, which no sink may store")
+            if f.name in LINEAGE:
+                raise ConfigError(f"stream {self.name}: column '{f.name}' is one the platform adds itself")
+        if not self.primary_key and self.write_mode is not WriteMode.APPEND:
+            raise ConfigError(f"stream {self.name}: an upsert needs a primary key")
+        landed = self.schema.append(pa.field(ROW_VERSION, pa.string(), nullable=False))
+        object.__setattr__(self, "landed_schema", landed)
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """All columns of a raw table as a sink makes it; a price's ``load_timestamp`` is where the reference has it.
+
+        Nothing may rely on the order: a table that exists keeps its own, and new columns are added at its end.
+        """
+        columns = [*self.schema.names, *LINEAGE]
+        if self.area is Area.PRICES and "observed_at" in columns:
+            columns.remove(LOAD_TIMESTAMP)
+            columns.insert(columns.index("observed_at") + 1, LOAD_TIMESTAMP)
+        return tuple(columns)

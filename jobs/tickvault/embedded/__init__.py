@@ -1,1 +1,0 @@
-"""Engines that run inside the virtual environment, without Docker and without installation."""

@@ -1,0 +1,1 @@
+"""What the platform talks to: PostgreSQL, Snowflake, Trino, the lake's storage, HTTP. Drivers are imported here."""

@@ -1,0 +1,154 @@
+"""One ADBC connection to PostgreSQL; its errors are mapped here and nowhere else."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import adbc_driver_manager as adbc
+import adbc_driver_postgresql.dbapi as driver
+import pyarrow as pa
+
+from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.core.settings import Settings
+from tickvault.engines.postgres.refusal import FORBIDDEN, REFUSALS
+
+_STATEMENT_MINUTES = 30
+
+# SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
+_LOST = ("08", "57P", "25P03")  # connection exception, shutdown, ended for idling in a transaction
+_BUSY = ("53", "55P03", "57014", "58")  # out of resources, lock not had in time, cancelled, the server's disk
+
+
+class RetryableError(SinkUnavailableError):
+    """The transaction is undone or its end unknown, and the very same may well succeed now."""
+
+
+class PostgresSession:
+    """A connection whose transactions begin with their first statement and end with ``commit`` or ``rollback``.
+
+    Raises:
+        SinkUnavailableError: PostgreSQL does not answer.
+        ConfigError: PostgreSQL refuses user, password or database.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.where = f"PostgreSQL at {settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}"
+        try:
+            # Keepalives do not see a peer that vanishes with unsent data under way; this does.
+            self._connection = driver.connect(f"{settings.postgres_dsn()} tcp_user_timeout='30000'")
+        except adbc.Error as error:
+            raise self._refused(error) from error
+        self.run(
+            """SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false),
+                set_config('idle_in_transaction_session_timeout', '5min', false),
+                set_config('client_connection_check_interval', '10s', false),
+                set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+                set_config('tcp_keepalives_count', '3', false), set_config('timezone', 'UTC', false),
+                set_config('work_mem', '128MB', false), set_config('temp_buffers', '32MB', false)""",
+            f"{max(1, int(settings.lock_wait_seconds * 1000))}ms",
+            f"{_STATEMENT_MINUTES}min",
+        )
+        self.commit()
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement that returns rows; values are bound to ``$1``, ``$2`` and so on."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, values or None)
+                return list(cursor.fetchall())
+        except adbc.Error as error:
+            raise self._mapped(error) from error
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Run a statement and return the number of rows it touched, -1 where it touches none by nature."""
+        try:
+            with self._connection.cursor() as cursor:
+                statement = cursor.adbc_statement
+                statement.set_sql_query(sql)
+                if values:
+                    statement.prepare()
+                    statement.bind(pa.RecordBatch.from_pylist([{f"${i}": v for i, v in enumerate(values, 1)}]))
+                return int(statement.execute_update())
+        except adbc.Error as error:
+            raise self._mapped(error) from error
+
+    def copy(
+        self, table: str, columns: pa.Schema, batches: Iterable[pa.RecordBatch], *, schema: str | None = None
+    ) -> int:
+        """Append batches to a table that exists, by binary COPY; memory holds one batch.
+
+        Args:
+            table: The table's bare name.
+            columns: The columns to fill; others take their default.
+            batches: The rows.
+            schema: The table's schema, or None for a temporary table of this session.
+
+        Returns:
+            The number of rows copied.
+
+        Raises:
+            BaseException: Whatever ``batches`` raises comes out as itself.
+        """
+        raised: list[BaseException] = []
+        reader = pa.RecordBatchReader.from_batches(columns, _remembering(batches, raised))
+        try:
+            with self._connection.cursor() as cursor:
+                return int(
+                    cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema, temporary=schema is None)
+                )
+        except adbc.Error as error:
+            # The driver wraps a Python error of the reader into text; what was raised is worth more.
+            if raised:
+                raise raised[0] from None
+            raise self._mapped(error) from error
+
+    def commit(self) -> None:
+        """End the transaction.
+
+        Raises:
+            RetryableError: The answer is lost, so whether it was committed is unknown.
+        """
+        try:
+            self._connection.commit()
+        except adbc.Error as error:
+            raise RetryableError(f"{self.where}: the answer to COMMIT is lost: {_text(error)}") from error
+
+    def close(self) -> None:
+        """Give the connection back, which undoes an open transaction."""
+        try:
+            self._connection.close()
+        except adbc.Error as error:
+            raise self._mapped(error) from error
+
+    def _refused(self, error: adbc.Error) -> PlatformError:
+        text = _text(error)
+        if any(word in text for word in REFUSALS):
+            return ConfigError(
+                f"{self.where} refuses us: {text}; check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB"
+            )
+        return SinkUnavailableError(f"{self.where} does not answer: {text}")
+
+    def _mapped(self, error: adbc.Error) -> PlatformError:
+        code, text = error.sqlstate or "", _text(error)
+        if code.startswith(_AGAIN):
+            return RetryableError(f"{self.where}: {text}")
+        # A lost connection is the one thing the driver reports as an operational error without a code.
+        if code.startswith(_LOST) or (not code and isinstance(error, adbc.OperationalError)):
+            return RetryableError(f"the connection to {self.where} is lost: {text}")
+        if code.startswith(_BUSY):
+            return SinkUnavailableError(f"{self.where} cannot do it now: {text}")
+        if code.startswith(FORBIDDEN):
+            return ConfigError(f"{self.where} forbids it: {text}; check the grants of POSTGRES_USER")
+        return LoadRejectedError(f"{self.where} refuses: {text}")
+
+
+def _remembering(batches: Iterable[pa.RecordBatch], raised: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except BaseException as error:
+        raised.append(error)
+        raise
+
+
+def _text(error: adbc.Error) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,145 @@
+"""Raw tables in PostgreSQL: made from streams, widened when a stream gains a column, refused when they do not fit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from tickvault.core.errors import SchemaMismatchError
+from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
+from tickvault.engines.postgres.session import PostgresSession
+
+_TYPES = {
+    pa.string(): "text",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double precision",
+    INSTANT: "timestamp with time zone",
+}
+_LINEAGE = {
+    ROW_VERSION: 'text COLLATE "C"',
+    "package_id": "text",
+    "load_timestamp": "timestamp with time zone",
+}
+_DEFAULTS = {"load_timestamp": " DEFAULT now()"}
+
+_COLUMNS = """
+    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
+            || CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE "' || c.collname || '"' ELSE '' END,
+        a.attnotnull AND NOT a.atthasdef
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation
+    WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+_KEY = """
+    SELECT a.attname::text FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, ordinal)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY k.ordinal"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column as the table has it; ``required`` is NOT NULL without a default."""
+
+    type: str
+    required: bool
+
+
+def quoted(name: str) -> str:
+    """Return an identifier in quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def table(stream: Stream) -> str:
+    """Return a stream's raw table, qualified and quoted."""
+    return f"public.{quoted(stream.name)}"
+
+
+def sql_type(type_: pa.DataType) -> str:
+    """Return PostgreSQL's own name of an Arrow type that a stream may have."""
+    if pa.types.is_decimal128(type_):
+        return f"numeric({type_.precision},{type_.scale})"
+    return _TYPES[type_]
+
+
+def stage(session: PostgresSession, stream: Stream, name: str) -> None:
+    """Make the session's temporary table of a stream's landed columns; it is empty at the start of a transaction."""
+    columns = ", ".join(f"{quoted(f.name)} {_landed_type(f)}" for f in stream.landed_schema)
+    session.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {quoted(name)} ({columns}) ON COMMIT DELETE ROWS")
+
+
+def prepare(session: PostgresSession, stream: Stream) -> None:
+    """Bring a stream's table into being or up to date, in a transaction of its own.
+
+    A new nullable column is added; columns that only the table has are left alone.
+
+    Raises:
+        SchemaMismatchError: A column has another type, a required one is missing, or the key is another one.
+    """
+    if _missing(stream, _columns(session, stream)):
+        # One job at a time, so that two that start together do not both create what is missing.
+        session.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"tickvault.table.{stream.name}")
+        found = _columns(session, stream)
+        if not found:
+            _create(session, stream)
+        elif missing := _missing(stream, found):
+            added = ", ".join(f"ADD COLUMN {quoted(f.name)} {sql_type(f.type)}" for f in missing)
+            session.run(f"ALTER TABLE {table(stream)} {added}")
+    _check_key(session, stream)
+    session.commit()
+
+
+def _create(session: PostgresSession, stream: Stream) -> None:
+    types = {f.name: f"{sql_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.schema}
+    types |= {name: f"{type_} NOT NULL{_DEFAULTS.get(name, '')}" for name, type_ in _LINEAGE.items()}
+    columns = [f"{quoted(name)} {types[name]}" for name in stream.table_columns]
+    if stream.primary_key:
+        columns.append(f"PRIMARY KEY ({', '.join(map(quoted, stream.primary_key))})")
+    session.run(f"CREATE TABLE {table(stream)} ({', '.join(columns)})")
+    time = next((k for k in stream.primary_key if _is_time(stream.schema.field(k).type)), None)
+    if time and session.rows("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"):
+        session.run(
+            "SELECT create_hypertable($1::regclass, $2::name, if_not_exists => TRUE, migrate_data => TRUE)",
+            *(table(stream), time),
+        )
+
+
+def _columns(session: PostgresSession, stream: Stream) -> dict[str, _Column]:
+    return {name: _Column(type_, required) for name, type_, required in session.rows(_COLUMNS, table(stream))}
+
+
+def _missing(stream: Stream, found: dict[str, _Column]) -> "list[pa.Field[Any]]":
+    """Return the stream's columns that the table lacks, all of them if there is no table."""
+    if not found:
+        return list(stream.schema)
+    expected = {f.name: sql_type(f.type) for f in stream.schema} | _LINEAGE
+    for name, type_ in expected.items():
+        if name in found and found[name].type != type_:
+            raise SchemaMismatchError(stream.name, name, type_, f"{found[name].type} in PostgreSQL")
+    for name in found.keys() - expected.keys():
+        if found[name].required:
+            raise SchemaMismatchError(stream.name, name, "no such column", "one that must have a value in PostgreSQL")
+    for name in _LINEAGE.keys() - found.keys():
+        raise SchemaMismatchError(stream.name, name, _LINEAGE[name], "no such column in PostgreSQL")
+    missing = [f for f in stream.schema if f.name not in found]
+    for f in missing:
+        if not f.nullable:
+            raise SchemaMismatchError(
+                stream.name, f.name, f"{sql_type(f.type)} NOT NULL", "no such column in PostgreSQL; add it by hand"
+            )
+    return missing
+
+
+def _check_key(session: PostgresSession, stream: Stream) -> None:
+    found = tuple(name for (name,) in session.rows(_KEY, table(stream)))
+    if found != stream.primary_key:
+        raise SchemaMismatchError(stream.name, "primary key", str(stream.primary_key), f"{found} in PostgreSQL")
+
+
+def _landed_type(field: "pa.Field[Any]") -> str:
+    return _LINEAGE[ROW_VERSION] if field.name == ROW_VERSION else sql_type(field.type)
+
+
+def _is_time(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))

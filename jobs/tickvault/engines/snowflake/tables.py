@@ -1,0 +1,166 @@
+"""Where things are in Snowflake, and the statements that make and fill them.
+
+Times are TIMESTAMP_NTZ holding UTC: with ``TIMEZONE=UTC`` in the session nothing is ever converted.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tickvault.core.settings import Settings
+from tickvault.core.stream import LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
+
+STAGE = "MINIO_RAW_STAGE"
+LEDGER_SCHEMA = "DATA_PLATFORM"
+COUNTS = {
+    "read": "ROWS_READ",
+    "inserted": "ROWS_INSERTED",
+    "updated": "ROWS_UPDATED",
+    "unchanged": "ROWS_UNCHANGED",
+    "superseded": "ROWS_SUPERSEDED",
+    "duplicates": "ROWS_DUPLICATE",
+    "rejected": "ROWS_REJECTED",
+}
+"""Fields of ``LoadResult`` and their columns in the ledger, named as in PostgreSQL's."""
+INSTANT_TYPE = "TIMESTAMP_NTZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Full names of what the loader uses."""
+
+    database: str
+    batch: str
+    prices: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Names":
+        """Take the names from the settings, in upper case: so Snowflake keeps them, whatever case they are asked in."""
+        names = (settings.snowflake_database, settings.snowflake_schema, settings.snowflake_schema_staging)
+        return cls(*(name.upper() for name in names))
+
+    @property
+    def stage(self) -> str:
+        """The stage, without ``@``."""
+        return f"{self.database}.{self.batch}.{STAGE}"
+
+    @property
+    def loads(self) -> str:
+        """The ledger of what is loaded into this database."""
+        return f"{self.database}.{LEDGER_SCHEMA}.LOADS"
+
+    @property
+    def lock(self) -> str:
+        """One row per target table; whoever updates it first loads, the others wait."""
+        return f"{self.database}.{LEDGER_SCHEMA}.LOAD_LOCK"
+
+    def schema_of(self, stream: Stream) -> str:
+        """Return the schema of a stream's table."""
+        return self.batch if stream.area is Area.BATCH else self.prices
+
+    def target(self, stream: Stream) -> str:
+        """Return the table of a stream."""
+        return f"{self.database}.{self.schema_of(stream)}.{stream.warehouse_table}"
+
+    def staging(self, attempt: str) -> str:
+        """Return the staging table of one attempt; its name begins with the time, so that old ones can be found."""
+        return f"{self.database}.{LEDGER_SCHEMA}.LOAD_{attempt}".upper()
+
+
+def column_type(type_: pa.DataType) -> str:
+    """Return the Snowflake type of an allowed Arrow type."""
+    if pa.types.is_decimal128(type_):
+        return f"NUMBER({type_.precision},{type_.scale})"
+    if pa.types.is_timestamp(type_):
+        return INSTANT_TYPE
+    plain = {pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN", pa.date32(): "DATE", pa.float64(): "FLOAT"}
+    return plain.get(type_, "BIGINT")
+
+
+def foundation(names: Names) -> list[str]:
+    """Return the statements that make schemas, stage and ledger; each may be repeated."""
+    counts = ", ".join(f"{column} BIGINT NOT NULL" for column in COUNTS.values())
+    schemas = [f"CREATE SCHEMA IF NOT EXISTS {names.database}.{s}" for s in (names.batch, names.prices, LEDGER_SCHEMA)]
+    texts = ", ".join(f"{c} VARCHAR NOT NULL" for c in ("PACKAGE_ID", "SOURCE", "STREAM", "SLOT", "RUN_ID", "ATTEMPT"))
+    return [
+        *schemas,
+        f"CREATE STAGE IF NOT EXISTS {names.stage}",
+        f"CREATE TABLE IF NOT EXISTS {names.loads} ({texts}, {counts}, LOADED_AT {INSTANT_TYPE} NOT NULL)",
+        f"CREATE TABLE IF NOT EXISTS {names.lock} (TARGET VARCHAR NOT NULL, HELD_BY VARCHAR, HELD_SINCE VARCHAR)",
+    ]
+
+
+def create_target(names: Names, stream: Stream) -> str:
+    """Return the statement that makes a stream's table."""
+    types = {f.name: f"{column_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.landed_schema}
+    types |= {"package_id": "VARCHAR NOT NULL", LOAD_TIMESTAMP: f"{INSTANT_TYPE} NOT NULL"}
+    columns = ", ".join(f"{name} {types[name]}" for name in stream.table_columns)
+    return f"CREATE TABLE IF NOT EXISTS {names.target(stream)} ({columns})"
+
+
+def create_staging(stream: Stream, staging: str) -> str:
+    """Return the statement that makes an empty staging table.
+
+    Transient: a temporary table would do in Snowflake, but its emulator cannot COPY into one.
+    """
+    columns = ", ".join(f"{f.name} {column_type(f.type)}" for f in stream.landed_schema)
+    return f"CREATE TRANSIENT TABLE IF NOT EXISTS {staging} ({columns})"
+
+
+def copy(staging: str, location: str) -> str:
+    """Return the statement that reads the staged Parquet files and removes them."""
+    return (
+        f"COPY INTO {staging} FROM @{location} FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
+        " MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE PURGE = TRUE"
+    )
+
+
+def classify(stream: Stream, staging: str, target: str) -> str:
+    """Return the query that counts what a merge will do: inserted, updated, unchanged, superseded, winners."""
+    content = [c for c in stream.schema.names if c not in stream.primary_key]
+    differs = " OR ".join(f"s.{c} IS DISTINCT FROM t.{c}" for c in content) or "FALSE"
+    newer = f"s.{ROW_VERSION} > t.{ROW_VERSION}"
+    return (
+        f"SELECT COUNT_IF(t.{ROW_VERSION} IS NULL), COUNT_IF({newer} AND ({differs})),"
+        f" COUNT_IF(({newer} AND NOT ({differs})) OR s.{ROW_VERSION} = t.{ROW_VERSION}),"
+        f" COUNT_IF(s.{ROW_VERSION} < t.{ROW_VERSION}), COUNT(*)"
+        f" FROM ({_winners(stream, staging)}) s LEFT JOIN {target} t ON {_same_key(stream)}"
+    )
+
+
+def merge(stream: Stream, staging: str, target: str) -> str:
+    """Return the merge: one row per key, and only a higher version replaces. Values: package id, load time."""
+    columns = [*stream.schema.names, *LINEAGE]
+    lineage = f"%s AS package_id, CAST(%s AS {INSTANT_TYPE}) AS load_timestamp"
+    changed = ", ".join(f"{c} = s.{c}" for c in columns if c not in stream.primary_key)
+    return (
+        f"MERGE INTO {target} t USING ({_winners(stream, staging, lineage)}) s ON {_same_key(stream)}"
+        f" WHEN MATCHED AND s.{ROW_VERSION} > t.{ROW_VERSION} THEN UPDATE SET {changed}"
+        f" WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{c}' for c in columns)})"
+    )
+
+
+def append(stream: Stream, staging: str, target: str) -> str:
+    """Return the insert of rows without a key, which does nothing when repeated. Values: package id, load time, id."""
+    own = ", ".join(stream.landed_schema.names)
+    return (
+        f"INSERT INTO {target} ({own}, package_id, load_timestamp)"
+        f" SELECT {own}, %s, CAST(%s AS {INSTANT_TYPE}) FROM {staging}"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE package_id = %s)"
+    )
+
+
+def _winners(stream: Stream, staging: str, lineage: str = "") -> str:
+    # Rows of one key and version can differ only if the source contradicts itself; then the order of their contents
+    # decides, so that every run and every engine decides alike.
+    own = stream.landed_schema.names
+    ties = ", ".join(f"{c} DESC NULLS LAST" for c in own if c not in {ROW_VERSION, *stream.primary_key})
+    order = f"{ROW_VERSION} DESC{', ' + ties if ties else ''}"
+    return (
+        f"SELECT {', '.join([*own, *([lineage] if lineage else [])])} FROM {staging}"
+        f" QUALIFY ROW_NUMBER() OVER (PARTITION BY {', '.join(stream.primary_key)} ORDER BY {order}) = 1"
+    )
+
+
+def _same_key(stream: Stream) -> str:
+    return " AND ".join(f"t.{c} = s.{c}" for c in stream.primary_key)

@@ -1,0 +1,175 @@
+"""The lake: packages of Parquet parts, committed by a manifest that only one writer can create."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tickvault.core import faults
+from tickvault.core.batch import Batch
+from tickvault.core.errors import LoadRejectedError, SinkUnavailableError
+from tickvault.core.package import Package, Part, Reject, fingerprint
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
+from tickvault.engines.storage import Storage, scratch
+from tickvault.lake.writer import PackageWriter, sha256_of
+
+MANIFEST = "manifest.json"
+_SCAN_ROWS = 16_384
+
+
+class Lake:
+    """Lands batches as packages and reads them back.
+
+    A package lies at ``<lake_path>/dt=<UTC date>/<slot>/r<revision>/``; its parts are named by the attempt that wrote
+    them, so two attempts never touch each other's, and ``manifest.json`` is created only if absent: the first wins.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def sealed(self, stream: Stream, slot: Slot, revision: int = 0) -> Package | None:
+        """Return the package of this slot and revision if its manifest is there."""
+        data = self.storage.get(f"{_folder(stream, slot, revision)}/{MANIFEST}")
+        return Package.from_json(data) if data else None
+
+    def revisions(self, stream: Stream, slot: Slot) -> list[Package]:
+        """Return all sealed packages of a slot, r0 first."""
+        found: list[Package] = []
+        while package := self.sealed(stream, slot, len(found)):
+            found.append(package)
+        return found
+
+    def packages(self, stream: Stream) -> Iterator[Package]:
+        """Yield every sealed package of a stream, by slot and revision."""
+        prefix = stream.lake_path
+        for key in self.storage.keys(prefix):
+            if key.removeprefix(f"{prefix}/").startswith("dt=") and key.endswith(f"/{MANIFEST}"):
+                yield Package.from_json(self.storage.get(key) or b"")
+
+    def land(
+        self,
+        source: str,
+        stream: Stream,
+        batches: Iterable[Batch],
+        slot: Slot,
+        run_id: str,
+        revision: int = 0,
+        replays: tuple[str, ...] = (),
+    ) -> Package:
+        """Write what a source yields and seal it.
+
+        Memory holds one batch. Whoever comes second to the manifest adopts the winner's package; his own parts are
+        orphans, which ``gc`` removes.
+
+        Returns:
+            The sealed package, which another attempt may have landed.
+
+        Raises:
+            SchemaMismatchError: A batch does not have the stream's columns.
+            SinkUnavailableError: The storage is full or does not answer.
+        """
+        folder = _folder(stream, slot, revision)
+        with scratch() as aside:
+            writer = PackageWriter(self.storage, stream, folder, aside, f"{slot.id}|r{revision:04d}")
+            try:
+                for batch in batches:
+                    writer.add(batch)
+                faults.at("after_extract")
+                parts, rejects = writer.finish()
+            except OSError as error:
+                if isinstance(error, FileNotFoundError):
+                    raise
+                raise SinkUnavailableError(f"cannot write to {self.storage.where()}: {error}") from error
+        package = Package(
+            source=source,
+            stream=stream.name,
+            slot=slot,
+            revision=revision,
+            manifest_key=f"{folder}/{MANIFEST}",
+            rows=sum(p.rows for p in parts),
+            parts=parts,
+            fingerprint=fingerprint(stream.landed_schema),
+            cursor=writer.cursor or None,
+            outcomes=tuple(writer.outcomes.values()),
+            rejects=rejects,
+            rejected=rejects.rows if rejects else 0,
+            run_id=run_id,
+            landed_at=datetime.now(UTC),
+            replays=replays,
+        )
+        faults.at("before_manifest")
+        if self.storage.put_if_absent(package.manifest_key, package.to_json()):
+            return package
+        winner = self.sealed(stream, slot, revision)
+        if winner is None:
+            raise SinkUnavailableError(f"{package.manifest_key} was refused as existing, yet is not there; try again")
+        return winner
+
+    def scan(self, package: Package) -> Iterator[pa.RecordBatch]:
+        """Yield a package's rows (own columns and ``row_version``), checking every part against the manifest.
+
+        Raises:
+            LoadRejectedError: A part is missing or is not the one the manifest names.
+        """
+        with scratch() as aside:
+            for part in package.parts:
+                path = self.fetch(part, aside)
+                # By default a whole part is read ahead, and each thread keeps memory of its own.
+                with closing(pq.ParquetFile(path, pre_buffer=False)) as file:
+                    yield from file.iter_batches(batch_size=_SCAN_ROWS, use_threads=False)
+                if path.parent == aside:
+                    path.unlink()
+
+    def fetch(self, part: Part, folder: Path) -> Path:
+        """Return a local file of a part, its checksum verified.
+
+        Raises:
+            LoadRejectedError: The part is missing or is not the one the manifest names.
+        """
+        try:
+            path = self.storage.fetch(part.key, folder)
+        except FileNotFoundError as error:
+            raise LoadRejectedError(
+                f"{part.key} is named by its manifest but missing in {self.storage.where()}"
+            ) from error
+        found = sha256_of(path)
+        if found != part.sha256:
+            raise LoadRejectedError(f"{part.key}: sha256 is {found[:12]}…, the manifest says {part.sha256[:12]}…")
+        return path
+
+    def rejects(self, package: Package) -> Iterator[Reject]:
+        """Yield the records a package put aside."""
+        if package.rejects is None:
+            return
+        data = self.storage.get(package.rejects.key)
+        if data is None:
+            raise LoadRejectedError(f"{package.rejects.key} is named by its manifest but missing")
+        for line in data.splitlines():
+            yield Reject(**json.loads(line))
+
+    def orphans(self, stream: Stream, older_than: datetime) -> Iterator[str]:
+        """Yield keys in sealed folders that no manifest names, and those of unsealed ones written before a time.
+
+        The time of writing counts, not the slot: a run for a slot of long ago may be under way now.
+        """
+        own = f"{stream.lake_path}/dt="
+        keys = {k: written for k, written in self.storage.written(stream.lake_path) if k.startswith(own)}
+        named: set[str] = set()
+        sealed: set[str] = set()
+        for key in keys:
+            if key.endswith(f"/{MANIFEST}"):
+                package = Package.from_json(self.storage.get(key) or b"")
+                named |= {key, *(p.key for p in package.parts), *((package.rejects.key,) if package.rejects else ())}
+                sealed.add(key.rpartition("/")[0])
+        for key, written in keys.items():
+            if key not in named and (key.rpartition("/")[0] in sealed or written < older_than):
+                yield key
+
+
+def _folder(stream: Stream, slot: Slot, revision: int) -> str:
+    return f"{stream.lake_path}/dt={slot.date.isoformat()}/{slot.id}/r{revision}"

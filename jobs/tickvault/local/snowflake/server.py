@@ -1,0 +1,178 @@
+"""Serves fakesnow over HTTP with its data kept in a folder.
+
+``<data>/databases/*.db`` are the databases, ``<data>/objects.db`` stages, file formats, comments and text lengths,
+``<data>/stage`` the staged files.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tickvault.core.errors import ConfigError
+from tickvault.local.snowflake import patches
+from tickvault.local.snowflake.sessions import Sessions, close
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fakesnow.instance import FakeSnow
+    from starlette.applications import Starlette
+
+IDLE_SECONDS = 5.0
+"""How long a session may leave a transaction untouched before it counts as abandoned."""
+_LOCK_WAIT = 10.0
+
+
+def serve(
+    data_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    announce: Callable[[str, int], None] | None = None,
+    with_parent: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then roll open transactions back and write everything to disk.
+
+    Args:
+        data_dir: Folder of the data, made if missing; one server at a time.
+        host: Address to listen on.
+        port: Port to listen on; 0 chooses a free one.
+        idle_seconds: How long a session may leave a transaction untouched.
+        announce: Called with host and port once connections are accepted.
+        with_parent: Also stop when standard input ends, which it does when the parent process is gone.
+
+    Raises:
+        ConfigError: The folder is in use by another server, or the port is taken.
+    """
+    import uvicorn
+
+    warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # fakesnow's own way
+    data_dir = data_dir.expanduser().resolve()
+    patches.apply(data_dir / "stage")
+    engine = _open(data_dir)
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"the emulator cannot listen on {host}:{port}: {error.strerror}; choose another port"
+        ) from error
+    # asyncio does this only for sockets whose protocol is named; without it every answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # uvicorn raises the signal that stopped it once more when it is done: end with 0 then.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    ready = (lambda: announce(host, listener.getsockname()[1])) if announce else (lambda: None)
+    config = uvicorn.Config(
+        _application(engine, idle_seconds, ready), log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    if with_parent:
+        threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _stop_with_parent(server: "uvicorn.Server") -> None:
+    while os.read(sys.stdin.fileno(), 1024):  # a buffered read would still hold its lock at the interpreter's end
+        pass
+    server.should_exit = True
+
+
+def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
+    import duckdb
+
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return _attach(data_dir)
+        except duckdb.IOException as error:
+            # A predecessor that was just told to stop still holds the files for a moment.
+            if "lock" not in str(error) or time.monotonic() > deadline:
+                raise ConfigError(f"the emulator cannot open {data_dir}; is another one serving it? {error}") from error
+            time.sleep(0.2)
+
+
+def _attach(data_dir: Path) -> "FakeSnow":
+    from fakesnow import info_schema
+    from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
+    from fakesnow.transforms import show
+
+    databases = data_dir / "databases"
+    databases.mkdir(parents=True, exist_ok=True)
+    engine = FakeSnow(db_path=databases)
+    engine.results_cache = patches.RecentResults()
+    # fakesnow keeps stages and file formats in memory while the load history is on disk: keep both on disk.
+    engine.duck_conn.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
+    engine.duck_conn.execute(f"ATTACH '{data_dir / 'objects.db'}' AS {GLOBAL_DATABASE_NAME}")
+    engine.duck_conn.execute(info_schema.fs_global_creation_sql())
+    engine.duck_conn.execute(show.fs_global_creation_sql())
+    # It attaches a database only when a client names it at login: have all of them from the start.
+    for file in sorted(databases.glob("*.db")):
+        engine.connect(database=file.stem).close()
+    return engine
+
+
+def _application(engine: "FakeSnow", idle_seconds: float, ready: Callable[[], None]) -> "Starlette":
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    fakesnow_server: Any = importlib.import_module("fakesnow.server")  # its package has a function of that name
+    fakesnow_server.shared_fs = engine
+    sessions = Sessions(fakesnow_server.sessions, idle_seconds)
+
+    async def query(request: Request) -> Response:
+        try:
+            token = fakesnow_server.to_token(request)
+        except fakesnow_server.ServerError:
+            token = ""  # fakesnow answers it itself, with 401
+        async with sessions.using(token):
+            response: Response = await fakesnow_server.query_request(request)
+        if response.status_code != 500:  # noqa: PLR2004
+            return response
+        return refused(json.loads(bytes(response.body))["message"])
+
+    async def session(request: Request) -> Response:
+        connection = sessions.connection(request.headers.get("Authorization", "")[17:-1])
+        response: Response = await fakesnow_server.session(request)
+        if connection is not None and request.query_params.get("delete"):
+            close(connection)
+        return response
+
+    def refused(message: str) -> Response:
+        return JSONResponse({"data": {"sqlState": "XX000"}, "code": "000603", "message": message, "success": False})
+
+    async def failed(_: Request, error: Exception) -> Response:
+        return refused(f"{type(error).__name__}: {error}")
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(sessions.watch())
+        ready()
+        yield
+        watcher.cancel()
+        sessions.close()
+        engine.duck_conn.close()
+
+    own = [
+        Route("/queries/v1/query-request", query, methods=["POST"]),
+        Route("/session", session, methods=["POST"]),
+        Route("/healthz", health),
+    ]
+    replaced = {route.path for route in own}
+    routes = own + [route for route in fakesnow_server.routes if route.path not in replaced]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: failed})

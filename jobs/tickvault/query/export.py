@@ -1,0 +1,175 @@
+"""Reads a whole relation in batches and writes it to a file; memory does not grow with its rows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from tickvault.core.errors import SinkUnavailableError, TerminalError
+from tickvault.core.settings import Settings
+
+_ROWS = 50_000
+_TIME = pa.timestamp("us")
+
+
+class _Writer(Protocol):
+    def write_table(self, table: pa.Table) -> None: ...
+    def close(self) -> None: ...
+
+
+def export(settings: Settings, engine: str, relation: str, path: Path, form: str) -> int:
+    """Write every row of a relation to a file and return how many there were.
+
+    Args:
+        settings: Where the engine is.
+        engine: postgres, snowflake or trino.
+        relation: The relation's full name.
+        path: The file; it appears when it is complete.
+        form: parquet or csv. Times are UTC; CSV has a header and quotes what needs it.
+
+    Raises:
+        SinkUnavailableError: The engine does not answer.
+        TerminalError: The engine refuses the statement, for instance since there is no such relation.
+    """
+    readers: dict[str, Callable[[Settings, str], Iterator[pa.Table]]] = {
+        "postgres": _postgres,
+        "snowflake": _snowflake,
+        "trino": _trino,
+    }
+    part, rows = path.with_name(f".{path.name}.part"), 0
+    try:
+        with _writing(part, form) as write:
+            for table in readers[engine](settings, relation):
+                write(table)
+                rows += table.num_rows
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return rows
+
+
+@contextmanager
+def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that writes one table after the other; the first, also an empty one, decides the columns."""
+    writer: _Writer | None = None
+
+    def write(table: pa.Table) -> None:
+        nonlocal writer
+        if writer is None:
+            parquet = form == "parquet"
+            writer = pq.ParquetWriter(path, table.schema) if parquet else csv.CSVWriter(path, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _postgres(settings: Settings, relation: str) -> Iterator[pa.Table]:
+    import adbc_driver_manager
+    from adbc_driver_postgresql import dbapi
+
+    uri = settings.postgres_dsn()
+    try:
+        with dbapi.connect(uri) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {relation}")
+            reader = cursor.fetch_record_batch()
+            yield _plain(reader.schema.empty_table())
+            for batch in reader:
+                yield _plain(pa.Table.from_batches([batch]))
+    except adbc_driver_manager.OperationalError as error:
+        raise SinkUnavailableError(f"PostgreSQL does not answer: {_line(error)}") from error
+    except adbc_driver_manager.Error as error:
+        raise TerminalError(f"PostgreSQL refuses {relation}: {_line(error)}") from error
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Make the driver's opaque numerics decimals, as they were loaded."""
+    for index, field in enumerate(table.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            # Text that PostgreSQL wrote; the raw tables have decimal(38,10), and json and arrays stay text.
+            chunks: list[Any] = table.column(index).chunks
+            text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
+            numeric = getattr(field.type, "type_name", "") == "numeric"
+            column = pc.cast(text, pa.decimal128(38, 10)) if numeric else text
+            table = table.set_column(index, field.name, column)
+    return table
+
+
+def _snowflake(settings: Settings, relation: str) -> Iterator[pa.Table]:
+    from tickvault.engines.snowflake.session import Connection
+
+    with closing(Connection(settings)) as connection:
+        columns, _ = connection.ask(f"SELECT * FROM {relation} LIMIT 0", 1)
+        database, schema, name = relation.split(".")
+        kinds = connection.run(
+            f"SELECT COLUMN_NAME, DATA_TYPE FROM {database}.INFORMATION_SCHEMA.COLUMNS"
+            " WHERE UPPER(TABLE_SCHEMA) = %s AND UPPER(TABLE_NAME) = %s",
+            *(schema.upper(), name.upper()),
+        )
+        times = {str(column).upper() for column, kind in kinds if str(kind).startswith("TIMESTAMP")}
+        # Times travel as text: the driver gives a null time of the emulator as 1970.
+        selected = ", ".join(f"TO_VARCHAR({c}) AS {c}" if c.upper() in times else c for c in columns)
+        for table in connection.arrow(f"SELECT {selected} FROM {relation}"):
+            yield _named(table, times)
+
+
+def _named(table: pa.Table, times: set[str]) -> pa.Table:
+    """Name columns in lower case as everywhere else, make times times, and forget the driver's notes on columns."""
+    arrays, fields = [], []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        array = pc.cast(column, _TIME) if field.name.upper() in times else column
+        arrays.append(array)
+        fields.append(pa.field(field.name.lower(), array.type))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _trino(settings: Settings, relation: str) -> Iterator[pa.Table]:
+    import requests
+    from trino.exceptions import Error
+
+    from tickvault.engines.trino import TrinoSession
+
+    with TrinoSession(settings) as session:
+        cursor = session.cursor(f"SELECT * FROM {relation}")
+        schema = pa.schema([pa.field(column[0], _type(column)) for column in cursor.description])
+        yield schema.empty_table()
+        while True:
+            try:
+                rows = cursor.fetchmany(_ROWS)
+            except (requests.RequestException, Error) as error:
+                raise session.mapped(error) from error
+            if not rows:
+                return
+            columns = [
+                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
+            yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _type(column: Any) -> pa.DataType:
+    """Return the Arrow type of a column of Trino's answer."""
+    name, precision, scale = str(column[1]), column[4], column[5]
+    if name.startswith("decimal"):
+        return pa.decimal128(int(precision), int(scale))
+    if name.startswith("timestamp"):
+        return pa.timestamp("us", "UTC") if "zone" in name else _TIME
+    plain: dict[str, pa.DataType] = {
+        "bigint": pa.int64(),
+        "integer": pa.int32(),
+        "double": pa.float64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+    }
+    return plain.get(name, pa.string())
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""What every run of a job has: entry, session, a kept log, figures for Prometheus."""

@@ -1,0 +1,1 @@
+"""The simulated market: prices, splits and trading days, by a seed."""

@@ -1,0 +1,1 @@
+"""The wire formats of the providers, over HTTP, with faults to switch on."""

@@ -1,0 +1,113 @@
+"""The job that loads pending packages into one target."""
+
+import logging
+from dataclasses import dataclass
+from itertools import groupby
+
+from tickvault.core.batch import LoadResult
+from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, TransientError
+from tickvault.engines.storage import open_storage
+from tickvault.lake import Lake
+from tickvault.ledger import LockHeldError, Pending
+from tickvault.runs.session import Session
+from tickvault.sinks import Sink
+from tickvault.transfer import catalog
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Loads what a sink has not loaded yet, of each stream and source the oldest slot first.
+
+    One lock per sink and stream: flows that start together load different streams side by side. Locks only save
+    work; that nothing counts twice rests on the target's own ledger.
+    """
+
+    sink: str
+    sources: tuple[str, ...] | None = None
+    label: str = ""
+    exclusive: bool = False
+
+    @property
+    def name(self) -> str:
+        """The job's name; ``label`` tells the loads of different flows apart in the ledger."""
+        return f"load-{self.sink}" + (f"-{self.label}" if self.label else "")
+
+    def run(self, session: Session) -> None:
+        """Load stream by stream, package by package; one that fails does not stop the others.
+
+        Versions in the rows make the order of packages irrelevant. A target that is gone stops everything, and what a
+        person must put right stops its stream. With nothing pending the target is not asked: waking it may cost money.
+        """
+        kind = catalog.sink(self.sink)
+        target = kind.target(session.settings)
+        if not session.ledger.pending(self.sink, self.sources, target):
+            session.report.notes.append(f"nothing is pending for {self.sink}")
+            return
+        lake = Lake(open_storage(session.settings))
+        errors: list[PlatformError] = []
+        with kind(session.settings, lake) as sink:
+            if target:
+                session.ledger.correct(self.sink, target, sink.loaded)
+            pending = session.ledger.pending(self.sink, self.sources, target)
+            ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
+            for stream_name, group in groupby(ordered, key=lambda p: p.stream):
+                try:
+                    with session.ledger.lock(f"load-{self.sink}-{stream_name}", session.settings.lock_wait_seconds):
+                        errors += self._load(session, lake, sink, list(group))
+                except (ConfigError, LockHeldError) as error:
+                    errors.append(_said(session, stream_name, error))
+        if errors:
+            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+
+    def _load(self, session: Session, lake: Lake, sink: Sink, pending: list[Pending]) -> list[PlatformError]:
+        """Load the packages of one stream and return the errors of those that could not be loaded."""
+        errors: list[PlatformError] = []
+        for item in pending:
+            try:
+                self._load_one(session, lake, sink, item)
+            except (ConfigError, InterruptedRunError, SinkUnavailableError):
+                raise
+            except PlatformError as error:
+                errors.append(_said(session, item.package_id, error))
+        return errors
+
+    def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
+        stream = catalog.stream(item.source, item.stream)
+        package = lake.sealed(stream, item.slot, item.revision)
+        if package is None:
+            raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
+        result = sink.write(stream, package, session.run.run_id)
+        session.ledger.mirror_load(self.sink, package, result, session.run.run_id, sink.target(session.settings))
+        _account(session, item.package_id, result)
+
+
+def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
+    """Say and note what could not be loaded; the run goes on."""
+    _log.warning("%s: %s", what, error)
+    session.report.details.setdefault("failed", []).append(f"{what}: {error}")
+    return error
+
+
+def _account(session: Session, package_id: str, result: LoadResult) -> None:
+    if result.already:
+        _log.info("%s was loaded before", package_id)
+        return
+    session.report.add(
+        rows_read=result.read,
+        rows_loaded=result.inserted + result.updated,
+        rows_unchanged=result.unchanged + result.superseded + result.duplicates,
+        rows_rejected=result.rejected,
+    )
+    session.report.details.setdefault("packages", []).append(package_id)
+    _log.info(
+        "loaded %s",
+        package_id,
+        extra={
+            "read": result.read,
+            "inserted": result.inserted,
+            "updated": result.updated,
+            "unchanged": result.unchanged,
+        },
+    )
