@@ -71,7 +71,7 @@ def land(count: int) -> None:
     settings, lake = opened()
     package = lake.land("binance", STREAM, batches(count), Slot.parse(SLOT), "bench")
     with Ledger.open(settings) as ledger:
-        ledger.register(STREAM, package, [])
+        ledger.packages.register(STREAM, package, [])
 
 
 def load(_count: int) -> None:

@@ -30,7 +30,7 @@ import raw_data  # noqa: E402
 from warehouse import Snowflake, Trino, Warehouse  # noqa: E402
 
 from tickvault.core.settings import Settings  # noqa: E402
-from tickvault.ledger import Ledger  # noqa: E402
+from tickvault.engines.postgres.connection import Connection  # noqa: E402
 from tickvault.local import postgres  # noqa: E402
 from tickvault.local.engines import postgres_environment  # noqa: E402
 from tickvault.local.snowflake.process import start as start_emulator  # noqa: E402
@@ -82,8 +82,8 @@ def measure(title: str, variables: dict[str, str], name: str, *arguments: str) -
 
 def note(settings: Settings, name: str, package: str) -> None:
     """Note a load, as the loader does."""
-    with Ledger.open(settings) as ledger:
-        ledger.query(
+    with Connection.open(settings) as connection:
+        connection.rows(
             """INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id)
             VALUES (%s, %s, 'bench', 'bench', now(), 'bench') RETURNING 1""",
             package,
@@ -93,8 +93,8 @@ def note(settings: Settings, name: str, package: str) -> None:
 
 def nodes(settings: Settings) -> None:
     """Print the slowest nodes of the newest whole build."""
-    with Ledger.open(settings) as ledger:
-        rows = ledger.query(
+    with Connection.open(settings) as connection:
+        rows = connection.rows(
             """SELECT kind, node, seconds, rows, count(*) OVER (), sum(seconds) OVER () FROM data_platform.models
             WHERE build_id = (SELECT build_id FROM data_platform.builds WHERE selection = ''
                 ORDER BY started_at DESC LIMIT 1) ORDER BY seconds DESC"""

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg2
+import psycopg
 import pytest
 import yaml
 from conftest import missing
@@ -32,7 +32,7 @@ PROMQL = [param for param in PANELS if "expr" in param.values[1]]
 @pytest.fixture(scope="module")
 def ledger(postgres_database: str) -> Any:
     """A connection to an empty database with the ledger's schema."""
-    connection = psycopg2.connect(postgres_database)
+    connection = psycopg.connect(postgres_database)
     migrate(connection)
     yield connection
     connection.close()

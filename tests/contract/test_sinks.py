@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -88,7 +88,7 @@ class PostgresTarget(Target):
 
     def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
         order = ", ".join(stream.primary_key) or "1"
-        with closing(psycopg2.connect(self.settings.postgres_dsn(), options="-c timezone=UTC")) as c, c.cursor() as k:
+        with closing(psycopg.connect(self.settings.postgres_dsn(), options="-c timezone=UTC")) as c, c.cursor() as k:
             k.execute(f"SELECT {columns} FROM public.{stream.name} ORDER BY {order}")
             return [tuple(_naive(v) for v in row) for row in k.fetchall()]
 

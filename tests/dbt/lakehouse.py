@@ -123,11 +123,11 @@ def _start(folder: Path, network: str, containers: list[str]) -> Lakehouse:
 
 
 def _prepare_postgres(port: int) -> None:
-    import psycopg2
+    import psycopg
 
     def run(database: str, sql: str) -> None:
         uri = f"postgresql://postgres:{SECRET}@127.0.0.1:{port}/{database}"
-        connection = psycopg2.connect(uri, connect_timeout=2)
+        connection = psycopg.connect(uri, connect_timeout=2)
         connection.autocommit = True
         with contextlib.closing(connection), connection.cursor() as cursor:
             cursor.execute(sql)

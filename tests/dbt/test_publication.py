@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
-import psycopg2
+import psycopg
 import pytest
 import raw_data
 from snowflake.connector import errors
@@ -60,7 +60,7 @@ class Shop:
         table = stream.name if postgres else f"{schema}.{stream.warehouse_table}"
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES {values}"
         if postgres:
-            with psycopg2.connect(self.warehouse.postgres) as connection, connection.cursor() as cursor:
+            with psycopg.connect(self.warehouse.postgres) as connection, connection.cursor() as cursor:
                 cursor.execute(sql)
         else:
             self.warehouse.query(sql)
@@ -77,7 +77,7 @@ class Shop:
 
     def ledger(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with Ledger.open(self.settings) as ledger:
-            return ledger.query(sql, *values)
+            return ledger._db.rows(sql, *values)
 
     def builds(self) -> list[str]:
         return [status for (status,) in self.ledger("SELECT status FROM data_platform.builds ORDER BY started_at")]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-import psycopg2
+import psycopg
 import pytest
 from cluster import Cluster
-from psycopg2 import sql
+from psycopg import sql
 
 DATABASES = ("stock_data", "iceberg")
 pytestmark = pytest.mark.usefixtures("filled")
@@ -25,7 +25,7 @@ def restored(cluster: Cluster) -> Iterator[None]:
 
 def _ask(cluster: Cluster, database: str, statement: str | sql.Composed) -> list[tuple[object, ...]]:
     settings = cluster.settings("postgres", "postgres-password").model_copy(update={"postgres_db": database})
-    with closing(psycopg2.connect(settings.postgres_dsn())) as connection, connection.cursor() as cursor:
+    with closing(psycopg.connect(settings.postgres_dsn())) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(statement)
         return list(cursor.fetchall()) if cursor.description else []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg2
+import psycopg
 import pytest
 from cluster import Cluster, until
 
@@ -24,7 +24,7 @@ def _old_slot(cluster: Cluster) -> str:
 @contextmanager
 def _locked(cluster: Cluster, table: str) -> Iterator[None]:
     """Hold a table, so that a load stops in the middle of its transaction."""
-    with closing(psycopg2.connect(cluster.settings("tickvault_loader", "loader-password").postgres_dsn())) as holder:
+    with closing(psycopg.connect(cluster.settings("tickvault_loader", "loader-password").postgres_dsn())) as holder:
         with holder.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield
@@ -32,7 +32,7 @@ def _locked(cluster: Cluster, table: str) -> Iterator[None]:
 
 def _wait_for_blocked_load(cluster: Cluster) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'tickvault_loader'"
-    with closing(psycopg2.connect(cluster.settings("tickvault_loader", "loader-password").postgres_dsn())) as watcher:
+    with closing(psycopg.connect(cluster.settings("tickvault_loader", "loader-password").postgres_dsn())) as watcher:
         watcher.autocommit = True
         with watcher.cursor() as cursor:
 

@@ -81,7 +81,7 @@ def settings(
 ) -> Iterator[Settings]:
     made = make_settings(**postgres_settings, alert_webhook_url=webhook.url)
     with Ledger.open(made) as ledger:
-        ledger.query("DELETE FROM data_platform.alert_history RETURNING 1")
+        ledger._db.rows("DELETE FROM data_platform.alert_history RETURNING 1")
     yield made
 
 

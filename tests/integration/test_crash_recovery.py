@@ -51,7 +51,7 @@ class Platform:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with Ledger.open(self.settings()) as ledger:
-            return ledger.query(sql)
+            return ledger._db.rows(sql)
 
     def checksums(self) -> list[tuple[Any, ...]]:
         assert self.run(Loading("postgres")) == 0

@@ -7,14 +7,14 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 
 from tickvault.local import postgres
 
 
 def ask(uri: str, question: str) -> object:
-    with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+    with closing(psycopg.connect(uri)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(question)
         return cursor.fetchone()[0] if cursor.description else None

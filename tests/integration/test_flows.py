@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import psycopg2
+import psycopg
 import pytest
 
 from tickvault.core.settings import Settings
@@ -167,7 +167,7 @@ def test_prefect_variables_reach_the_steps(platform, server):
 def test_every_run_leaves_its_log_in_the_lake(platform, tmp_path):
     (result,) = platform("prices-stock-pipeline")
     assert result.verdict.exit_code == 0
-    with psycopg2.connect(platform.uri) as connection, connection.cursor() as cursor:
+    with psycopg.connect(platform.uri) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT job, log_uri FROM data_platform.runs ORDER BY job")
         uris = dict(cursor.fetchall())
     assert sorted(uris) == ["extract-yfinance-stock", "load-postgres-prices-stock-pipeline"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
 
-import psycopg2
+import psycopg
 import pytest
 
 from tickvault.core.batch import LoadResult
@@ -89,9 +89,9 @@ def settings(
     ]
     with Ledger.open(settings) as ledger:
         for table in ("runs", "packages", "loads"):
-            ledger.query(f"DELETE FROM data_platform.{table} RETURNING 1")
+            ledger._db.rows(f"DELETE FROM data_platform.{table} RETURNING 1")
         for source, stream in landings:
-            ledger.register(stream, lake.land(source, stream, [], SLOT, "run"), ())
+            ledger.packages.register(stream, lake.land(source, stream, [], SLOT, "run"), ())
     return settings
 
 
@@ -108,8 +108,8 @@ def test_a_rejected_package_stops_no_other(settings: Settings) -> None:
     assert load(settings) == 65
     assert held() == sorted(PACKAGES[1:])
     with Ledger.open(settings) as ledger:
-        assert [p.package_id for p in ledger.pending("warehouse", None, "TICKVAULT")] == [PACKAGES[0]]
-        ((outcome,),) = ledger.query("SELECT outcome FROM data_platform.runs")
+        assert [p.package_id for p in ledger.loads.pending("warehouse", None, "TICKVAULT")] == [PACKAGES[0]]
+        ((outcome,),) = ledger._db.rows("SELECT outcome FROM data_platform.runs")
     assert outcome["failed"] == [f"{PACKAGES[0]}: row 7 is odd"]
 
 
@@ -126,7 +126,9 @@ def test_a_stop_and_a_target_that_is_gone_end_the_run_at_once(settings: Settings
     assert Warehouse.tried == PACKAGES[:1]
     with Ledger.open(settings) as ledger:
         interrupted = isinstance(error, InterruptedRunError)
-        assert ledger.query("SELECT status FROM data_platform.runs") == [("interrupted" if interrupted else "failed",)]
+        assert ledger._db.rows("SELECT status FROM data_platform.runs") == [
+            ("interrupted" if interrupted else "failed",)
+        ]
 
 
 def test_a_stream_another_loader_is_at_is_left_to_it(settings: Settings) -> None:
@@ -155,11 +157,11 @@ def test_a_target_that_lost_its_data_gets_it_again_with_the_next_package(setting
     Warehouse.databases.clear()
     with Ledger.open(settings) as ledger:
         package = Lake(open_storage(settings)).land("binance", streams.CRYPTO_BINANCE, [], SLOT, "run")
-        ledger.register(streams.CRYPTO_BINANCE, package, ())
+        ledger.packages.register(streams.CRYPTO_BINANCE, package, ())
     assert load(settings) == 0
     assert held() == sorted([*PACKAGES, package.id])
     with Ledger.open(settings) as ledger:
-        assert ledger.pending("warehouse", None, "TICKVAULT") == []
+        assert ledger.loads.pending("warehouse", None, "TICKVAULT") == []
 
 
 def test_what_another_loader_adds_meanwhile_is_not_taken_for_lost(
@@ -177,7 +179,7 @@ def test_what_another_loader_adds_meanwhile_is_not_taken_for_lost(
     assert run_job(Loading("warehouse", ("binance",)), settings, SLOT) == 0
     assert Warehouse.tried == [PRICES, PACKAGES[0]]
     with Ledger.open(settings) as ledger:
-        assert [p.package_id for p in ledger.pending("warehouse", None, "TICKVAULT")] == [PACKAGES[1]]
+        assert [p.package_id for p in ledger.loads.pending("warehouse", None, "TICKVAULT")] == [PACKAGES[1]]
 
 
 def test_snowflakes_target_is_the_account_and_the_database(make_settings: Callable[..., Settings]) -> None:
@@ -189,7 +191,7 @@ def test_snowflakes_target_is_the_account_and_the_database(make_settings: Callab
 
 
 def test_a_role_that_may_not_create_the_ledger_is_configuration(settings: Settings) -> None:
-    with psycopg2.connect(settings.postgres_dsn()) as owner, owner.cursor() as cursor:
+    with psycopg.connect(settings.postgres_dsn()) as owner, owner.cursor() as cursor:
         cursor.execute("DROP SCHEMA data_platform CASCADE; DROP ROLE IF EXISTS ledger_reader")
         cursor.execute("CREATE ROLE ledger_reader LOGIN")
     owner.close()
@@ -197,4 +199,4 @@ def test_a_role_that_may_not_create_the_ledger_is_configuration(settings: Settin
     with pytest.raises(ConfigError, match=r"permission denied.*POSTGRES_USER"):
         Ledger.open(reader)
     with Ledger.open(settings) as ledger, pytest.raises(PlatformError, match="refuses"):
-        ledger.query("SELECT 1/0")
+        ledger._db.rows("SELECT 1/0")

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -145,7 +146,7 @@ def test_gc_removes_orphans_and_keeps_what_a_manifest_names(call, landed, folder
 
 
 def test_gc_tells_the_ledger_of_a_package_it_does_not_know(call, landed):
-    with Ledger.open(landed) as ledger, ledger._connection, ledger._connection.cursor() as cursor:
+    with psycopg.connect(landed.postgres_dsn()) as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM data_platform.packages WHERE package_id LIKE 'binance.raw_cryptobars%'")
     assert "registered binance.raw_cryptobars" in call("lake", "gc")
     assert call("load", "postgres") == ""
@@ -154,7 +155,7 @@ def test_gc_tells_the_ledger_of_a_package_it_does_not_know(call, landed):
 
 def test_rejects_are_replayed_when_the_record_fits(call, landed):
     assert "0 of 1 record(s) fit now" in call("replay-rejects", "--dry-run")
-    with Ledger.open(landed) as ledger, ledger._connection, ledger._connection.cursor() as cursor:
+    with psycopg.connect(landed.postgres_dsn()) as connection, connection.cursor() as cursor:
         # What a person would do: put the record right, with the reason for it at hand.
         cursor.execute("UPDATE data_platform.rejects SET record = jsonb_set(record, '{price}', '\"123.45\"')")
     assert "1 of 1 record(s) fit now" in call("replay-rejects")
@@ -181,8 +182,8 @@ def test_of_two_records_with_one_key_neither_is_replayed_and_what_fits_settles_i
     batch = Batch(CRYPTO_COINGECKO, records.batch, None, outcomes, records.rejects)
     package = lake.land("coingecko", CRYPTO_COINGECKO, [batch], slot, "run")
     with Ledger.open(landed) as ledger:
-        ledger.register(CRYPTO_COINGECKO, package, lake.rejects(package))
-    with Ledger.open(landed) as ledger, ledger._connection, ledger._connection.cursor() as cursor:
+        ledger.packages.register(CRYPTO_COINGECKO, package, lake.rejects(package))
+    with psycopg.connect(landed.postgres_dsn()) as connection, connection.cursor() as cursor:
         cursor.execute(
             """UPDATE data_platform.rejects SET record = jsonb_set(record, '{price}', '"7"') WHERE item = 'ETH'"""
         )

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pyarrow as pa
 import pytest
-from psycopg2.extensions import connection
+from psycopg import Connection
 
 from tickvault.core.batch import Batch, LoadResult
 from tickvault.core.errors import ConfigError, LoadRejectedError, SchemaMismatchError, SinkUnavailableError
@@ -24,7 +24,8 @@ from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream, required
-from tickvault.engines.postgres.session import PostgresSession, RetryableError
+from tickvault.engines.postgres.errors import RetryableError
+from tickvault.engines.postgres.session import PostgresSession
 from tickvault.engines.postgres.tables import sql_type
 from tickvault.lake import Lake
 from tickvault.local import postgres
@@ -53,9 +54,9 @@ def sink(settings: Settings, lake: Lake) -> Iterator[PostgresSink]:
 
 
 @pytest.fixture
-def other(settings: Settings) -> Iterator[connection]:
+def other(settings: Settings) -> Iterator[Connection]:
     """A connection of somebody else."""
-    with closing(psycopg2.connect(settings.postgres_dsn())) as other:
+    with closing(psycopg.connect(settings.postgres_dsn())) as other:
         other.autocommit = True
         yield other
 
@@ -69,13 +70,13 @@ def land(lake: Lake, price: str = "1", symbols: tuple[str, ...] = ("BTC", "ETH")
     return lake.land("binance", STREAM, [batch], Slot.of(NOON), "run", revision)
 
 
-def ask(other: connection, sql: str) -> list[tuple]:
+def ask(other: Connection, sql: str) -> list[tuple]:
     with other.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall() if cursor.description else []
 
 
-def prices(other: connection) -> list[Decimal]:
+def prices(other: Connection) -> list[Decimal]:
     return [price for (price,) in ask(other, f"SELECT price FROM {STREAM.name} ORDER BY symbol")]
 
 
@@ -84,7 +85,7 @@ def prices(other: connection) -> list[Decimal]:
 
 @pytest.mark.parametrize("stream", {s.name: s for s in streams.ALL}.values(), ids=lambda s: s.name)
 def test_tables_have_the_streams_columns_in_order(
-    stream: Stream, sink: PostgresSink, lake: Lake, other: connection
+    stream: Stream, sink: PostgresSink, lake: Lake, other: Connection
 ) -> None:
     sink.write(stream, lake.land("source", stream, [], Slot.of(NOON), "run"), "run")
     found = ask(
@@ -107,7 +108,7 @@ def test_tables_have_the_streams_columns_in_order(
     assert next(row[3] for row in found if row[0] == "row_version") == "C"
 
 
-def test_a_table_made_by_others_is_refused_by_name(sink: PostgresSink, lake: Lake, other: connection) -> None:
+def test_a_table_made_by_others_is_refused_by_name(sink: PostgresSink, lake: Lake, other: Connection) -> None:
     package = land(lake)
     sink.write(STREAM, package, "run")
     ask(other, f"ALTER TABLE {STREAM.name} ADD COLUMN remark text, ADD COLUMN kind text NOT NULL DEFAULT 'x'")
@@ -135,7 +136,7 @@ def test_a_new_required_column_is_refused(sink: PostgresSink, lake: Lake) -> Non
 
 
 def test_with_timescaledb_a_table_keyed_by_time_becomes_a_hypertable(
-    settings: Settings, lake: Lake, other: connection
+    settings: Settings, lake: Lake, other: Connection
 ) -> None:
     # The wheel has no TimescaleDB: an extension of its name and a function of its signature note what they are asked.
     ask(
@@ -161,7 +162,7 @@ def test_with_timescaledb_a_table_keyed_by_time_becomes_a_hypertable(
 
 
 def test_what_a_reader_raises_comes_out_as_itself(
-    sink: PostgresSink, lake: Lake, other: connection, monkeypatch: pytest.MonkeyPatch
+    sink: PostgresSink, lake: Lake, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = land(lake)
     whole = next(lake.scan(package))
@@ -180,7 +181,7 @@ def test_what_a_reader_raises_comes_out_as_itself(
     assert sink.loaded() == set()
 
 
-def test_nul_and_a_null_key_are_rejected(sink: PostgresSink, lake: Lake, other: connection) -> None:
+def test_nul_and_a_null_key_are_rejected(sink: PostgresSink, lake: Lake, other: Connection) -> None:
     with pytest.raises(LoadRejectedError, match="0x00"):
         sink.write(STREAM, land(lake, symbols=("B\0TC",)), "run")
     nullable = replace(
@@ -204,7 +205,7 @@ def test_the_package_must_fit_the_stream(sink: PostgresSink, lake: Lake) -> None
             sink.write(STREAM, package, "run")
 
 
-def test_the_ledger_holds_the_counts(sink: PostgresSink, lake: Lake, other: connection) -> None:
+def test_the_ledger_holds_the_counts(sink: PostgresSink, lake: Lake, other: Connection) -> None:
     sink.write(STREAM, land(lake, symbols=("BTC", "ETH", "ETH")), "run-7")
     row = ask(
         other,
@@ -273,7 +274,7 @@ def proxy(settings: Settings) -> Iterator[Proxy]:
 
 @pytest.mark.parametrize("reached", [True, False], ids=["commit reached the server", "commit did not"])
 def test_a_connection_cut_while_commit_is_in_flight(
-    reached: bool, proxy: Proxy, settings: Settings, lake: Lake, other: connection
+    reached: bool, proxy: Proxy, settings: Settings, lake: Lake, other: Connection
 ) -> None:
     through = settings.model_copy(update={"postgres_host": "127.0.0.1", "postgres_port": proxy.port})
     with PostgresSink(through, lake) as sink:
@@ -291,7 +292,7 @@ def test_a_connection_cut_while_commit_is_in_flight(
     "at", [b"CREATE TEMPORARY", b"FROM STDIN", b"LOCK TABLE", b"ON CONFLICT (", b"UPDATE data_platform"]
 )
 def test_a_connection_cut_before_commit_is_tried_again(
-    at: bytes, proxy: Proxy, settings: Settings, lake: Lake, other: connection
+    at: bytes, proxy: Proxy, settings: Settings, lake: Lake, other: Connection
 ) -> None:
     through = settings.model_copy(update={"postgres_host": "127.0.0.1", "postgres_port": proxy.port})
     with PostgresSink(through, lake) as sink:
@@ -302,7 +303,7 @@ def test_a_connection_cut_before_commit_is_tried_again(
     assert prices(other) == [2, 2]
 
 
-def test_a_session_ended_by_the_server_is_opened_again(sink: PostgresSink, lake: Lake, other: connection) -> None:
+def test_a_session_ended_by_the_server_is_opened_again(sink: PostgresSink, lake: Lake, other: Connection) -> None:
     sink.write(STREAM, land(lake, "1"), "run")
     ended = ask(
         other,
@@ -313,11 +314,11 @@ def test_a_session_ended_by_the_server_is_opened_again(sink: PostgresSink, lake:
     assert sink.write(STREAM, land(lake, "2", revision=1), "run").updated == 2
 
 
-def test_a_lock_that_is_not_had_in_time_is_transient(settings: Settings, lake: Lake, other: connection) -> None:
+def test_a_lock_that_is_not_had_in_time_is_transient(settings: Settings, lake: Lake, other: Connection) -> None:
     impatient = settings.model_copy(update={"lock_wait_seconds": 0.1})
     with PostgresSink(impatient, lake) as sink:
         sink.write(STREAM, land(lake, "1"), "run")
-        with closing(psycopg2.connect(settings.postgres_dsn())) as holder, holder.cursor() as cursor:
+        with closing(psycopg.connect(settings.postgres_dsn())) as holder, holder.cursor() as cursor:
             cursor.execute(f"UPDATE {STREAM.name} SET price = 0")
             with pytest.raises(SinkUnavailableError, match="lock timeout"):
                 sink.write(STREAM, land(lake, "2", revision=1), "run")
@@ -326,7 +327,7 @@ def test_a_lock_that_is_not_had_in_time_is_transient(settings: Settings, lake: L
 
 
 def test_a_loader_waits_for_the_one_that_has_the_package_and_takes_over_when_it_dies(
-    settings: Settings, lake: Lake, sink: PostgresSink, other: connection, tmp_path: Path
+    settings: Settings, lake: Lake, sink: PostgresSink, other: Connection, tmp_path: Path
 ) -> None:
     package = land(lake, "1")
     sink.write(STREAM, land(lake, "0", revision=1), "run")
@@ -358,7 +359,7 @@ def test_a_loader_waits_for_the_one_that_has_the_package_and_takes_over_when_it_
     assert ask(other, f"SELECT run_id FROM data_platform.loads WHERE package_id = '{package.id}'") == [("run-2",)]
 
 
-def test_opposite_orders_do_not_deadlock(settings: Settings, lake: Lake, other: connection) -> None:
+def test_opposite_orders_do_not_deadlock(settings: Settings, lake: Lake, other: Connection) -> None:
     symbols = tuple(f"S{n:03d}" for n in range(300))
     packages = [land(lake, str(n + 1), symbols[:: 1 - 2 * (n % 2)], revision=n) for n in range(8)]
     errors: list[BaseException] = []
@@ -383,12 +384,12 @@ def test_opposite_orders_do_not_deadlock(settings: Settings, lake: Lake, other: 
     assert ask(other, totals) == [(2400, 300, 2100)], "counts are exact under concurrency"
 
 
-def test_a_deadlock_is_worth_another_attempt(settings: Settings, other: connection) -> None:
+def test_a_deadlock_is_worth_another_attempt(settings: Settings, other: Connection) -> None:
     ask(other, "CREATE TABLE pair (k int PRIMARY KEY); INSERT INTO pair VALUES (1), (2)")
     ask(other, "ALTER DATABASE " + settings.postgres_db + " SET deadlock_timeout = '50ms'")
     with (
         closing(PostgresSession(settings)) as one,
-        closing(psycopg2.connect(settings.postgres_dsn())) as holder,
+        closing(psycopg.connect(settings.postgres_dsn())) as holder,
         holder.cursor() as cursor,
     ):
         cursor.execute("SET deadlock_timeout = '1min'")  # the one that looks first is the one that is ended
@@ -421,7 +422,7 @@ def test_a_database_that_is_not_there_is_configuration(settings: Settings, lake:
 
 
 def test_a_missing_grant_is_configuration(
-    settings: Settings, lake: Lake, sink: PostgresSink, other: connection
+    settings: Settings, lake: Lake, sink: PostgresSink, other: Connection
 ) -> None:
     sink.loaded()
     name = f"reader_{uuid.uuid4().hex[:8]}"
@@ -437,7 +438,7 @@ def test_sessions_are_bounded(settings: Settings) -> None:
     assert found == ["2s", "30min", "5min", "on"]
 
 
-def test_times_a_microsecond_apart_are_two_keys(sink: PostgresSink, lake: Lake, other: connection) -> None:
+def test_times_a_microsecond_apart_are_two_keys(sink: PostgresSink, lake: Lake, other: Connection) -> None:
     rows = [
         {"symbol": "BTC", "base_currency": "BTC", "quote_currency": "USDT", "price": Decimal(n), "source": "binance",
          "observed_at": NOON + timedelta(microseconds=n)} for n in range(2)

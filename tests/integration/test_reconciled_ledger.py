@@ -47,21 +47,21 @@ def settings(make_settings, postgres_settings, tmp_path):
 @pytest.fixture
 def ledger(settings):
     with Ledger.open(settings) as opened:
-        opened.query("DELETE FROM data_platform.runs RETURNING run_id")
+        opened._db.rows("DELETE FROM data_platform.runs RETURNING run_id")
         yield opened
 
 
 def _start(ledger: Ledger, job: str) -> str:
     """Begin a run a minute ago."""
-    run = ledger.start(job, SLOT, f"{job}-1")
+    run = ledger.runs.start(job, SLOT, f"{job}-1")
     past = "UPDATE data_platform.runs SET started_at = now() - interval '1 minute' WHERE run_id = %s RETURNING 1"
-    ledger.query(past, run.run_id)
+    ledger._db.rows(past, run.run_id)
     return run.run_id
 
 
 def _row(ledger: Ledger, run_id: str):
     sql = "SELECT status, outcome -> 'error' ->> 'message', log_uri FROM data_platform.runs WHERE run_id = %s"
-    return ledger.query(sql, run_id)[0]
+    return ledger._db.rows(sql, run_id)[0]
 
 
 def test_the_log_of_a_killed_job_is_kept(settings, ledger):
@@ -95,8 +95,8 @@ def test_what_lives_or_has_only_just_begun_is_left_alone(settings, ledger):
     _start(ledger, "extract-c")
     assert reconcile_ledger(ledger, Inventory([("extract-c-1", [])]), settings, dry_run=False) == []
     # Its Job was made after the listing, so it is not in it.
-    begins = Inventory([("extract-c-1", [])], meanwhile=lambda: ledger.start("extract-d", SLOT, "extract-d-1"))
+    begins = Inventory([("extract-c-1", [])], meanwhile=lambda: ledger.runs.start("extract-d", SLOT, "extract-d-1"))
     assert reconcile_ledger(ledger, begins, settings, dry_run=False) == []
     # The same run, begun anew by another Job.
-    again = Inventory(meanwhile=lambda: ledger.start("extract-c", SLOT, "extract-c-2"))
+    again = Inventory(meanwhile=lambda: ledger.runs.start("extract-c", SLOT, "extract-c-2"))
     assert reconcile_ledger(ledger, again, settings, dry_run=False) == []

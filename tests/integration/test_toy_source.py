@@ -27,7 +27,7 @@ def test_one_module_is_a_source(make_settings, postgres_settings, snowflake_sett
         assert run_job(Loading(sink), settings, Slot.parse("20261120T130000Z")) == 0
     columns = "body, illumination, observed_at, package_id"
     with Ledger.open(settings) as ledger:
-        rows = ledger.query(f"SELECT {columns} FROM raw_moon_phases ORDER BY observed_at")
+        rows = ledger._db.rows(f"SELECT {columns} FROM raw_moon_phases ORDER BY observed_at")
     connection = Connection(settings)
     schema = f"{settings.snowflake_database}.{settings.snowflake_schema_staging}"
     copies = connection.run(f"SELECT {columns} FROM {schema}.RAW_MOON_PHASES ORDER BY observed_at")

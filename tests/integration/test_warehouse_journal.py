@@ -14,9 +14,10 @@ from tickvault.core.errors import GateFailedError, TerminalError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger, Run
+from tickvault.ledger.builds import Build
 from tickvault.warehouse import build as build_module
 from tickvault.warehouse.dbt import Dbt, NodeResult, variables
-from tickvault.warehouse.journal import Build, Journal, digest
+from tickvault.warehouse.journal import Journal, digest
 from tickvault.warehouse.target import target
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ RUN = Run("run", "dbt-trino", SLOT, "new", 1)
 def ledger(make_settings: Callable[..., Settings], postgres_settings: dict[str, str]) -> Iterator[Ledger]:
     with Ledger.open(make_settings(**postgres_settings)) as opened:
         for table in ("loads", "builds", "models", "stream_offsets", "runs"):
-            opened.query(f"DELETE FROM data_platform.{table} RETURNING 1")
+            opened._db.rows(f"DELETE FROM data_platform.{table} RETURNING 1")
         yield opened
 
 
@@ -39,7 +40,7 @@ def journal(ledger: Ledger) -> Journal:
 
 
 def load(ledger: Ledger, package: str, *, sink: str = "postgres", at: str = "now()") -> None:
-    ledger.query(
+    ledger._db.rows(
         f"""INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id, loaded_at)
         VALUES (%s, %s, 's', 't', now(), 'r', {at}) RETURNING 1""",
         package,
@@ -77,23 +78,27 @@ def test_a_build_waits_for_what_is_arriving(
     monkeypatch.setattr(build_module, "_PAUSE_SECONDS", 0.6)
     caplog.set_level(logging.INFO)
     assert not build_module._settle(journal, 60)
-    runs = [ledger.start(job, SLOT, None) for job in ("extract-binance", "load-postgres-batch", "load-snowflake-batch")]
+    runs = [
+        ledger.runs.start(job, SLOT, None) for job in ("extract-binance", "load-postgres-batch", "load-snowflake-batch")
+    ]
     assert journal.arriving() == ["extract-binance", "load-postgres-batch"], "the other target's loads do not matter"
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(build_module._settle, Journal(ledger, target("dev-trino")), 60)
         while "waiting up to 60 s for extract-binance, load-postgres-batch" not in caplog.text:
             assert not waiting.done()
         for run in runs:
-            ledger.finish(run, "complete", 0, {}, {})
+            ledger.runs.finish(run, "complete", 0, {}, {})
         assert waiting.result(30)
     assert journal.arriving() == []
-    ledger.query("UPDATE data_platform.runs SET status = 'running', started_at = now() - interval '1 hour' RETURNING 1")
+    ledger._db.rows(
+        "UPDATE data_platform.runs SET status = 'running', started_at = now() - interval '1 hour' RETURNING 1"
+    )
     assert journal.arriving() == [], "one that was killed long ago is not waited for"
 
 
 def test_streamed_rows_are_loads_too(ledger: Ledger, journal: Journal) -> None:
     build(journal, "1")
-    ledger.query(
+    ledger._db.rows(
         "INSERT INTO data_platform.stream_offsets (sink, topic, partition, next_offset) "
         "VALUES ('postgres', 'trades', 0, 5) RETURNING 1"
     )
@@ -170,7 +175,7 @@ def test_a_part_is_published_only_while_nothing_failed_since_the_last_whole_buil
 def test_a_build_that_was_killed_counts_as_failed(ledger: Ledger, journal: Journal) -> None:
     journal.start(Build("killed", RUN, journal.inputs(PROJECT, SEEDS)), "")
     build(journal, "next")
-    statuses = ledger.query("SELECT build_id, status FROM data_platform.builds ORDER BY started_at")
+    statuses = ledger._db.rows("SELECT build_id, status FROM data_platform.builds ORDER BY started_at")
     assert statuses == [("killed", "red"), ("next", "green")]
 
 
@@ -190,7 +195,7 @@ def test_every_node_is_noted(ledger: Ledger, journal: Journal) -> None:
         NodeResult("not_null_x", "test", "quarantine", "a.q.n", "fail", 0.1, 2, "Got 2 results"),
     ]
     journal.note(made, nodes)
-    rows = ledger.query("SELECT node, kind, status, seconds, rows, message FROM data_platform.models ORDER BY node")
+    rows = ledger._db.rows("SELECT node, kind, status, seconds, rows, message FROM data_platform.models ORDER BY node")
     assert rows == [
         ("fct_x", "model", "success", 1.5, 7, None),
         ("not_null_x", "test", "fail", 0.1, 2, "Got 2 results"),

@@ -40,11 +40,11 @@ class World:
 
     def outcome(self):
         with Ledger.open(self.settings) as ledger:
-            return ledger.query("SELECT status, outcome FROM data_platform.runs")[0]
+            return ledger._db.rows("SELECT status, outcome FROM data_platform.runs")[0]
 
     def packages(self):
         with Ledger.open(self.settings) as ledger:
-            return ledger.query("SELECT count(*) FROM data_platform.packages")[0][0]
+            return ledger._db.rows("SELECT count(*) FROM data_platform.packages")[0][0]
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ def settings(make_settings, postgres_settings, tmp_path):
 
 def ended(settings, job: str) -> tuple[Any, ...]:
     with Ledger.open(settings) as ledger:
-        return ledger.query("SELECT status, exit_code, attempts, outcome FROM data_platform.runs WHERE job = %s", job)[
-            0
-        ]
+        return ledger._db.rows(
+            "SELECT status, exit_code, attempts, outcome FROM data_platform.runs WHERE job = %s", job
+        )[0]
 
 
 def fail(error: BaseException):
@@ -157,8 +157,8 @@ def test_migrations_are_safe_when_many_jobs_start_at_once(make_settings, postgre
         t.join()
     assert failures == []
     with Ledger.open(make_settings(**fields)) as ledger:
-        assert ledger.query("SELECT count(*) FROM data_platform.migrations") == [(len(STEPS),)]
-        assert ledger.query("SELECT count(*) FROM data_platform.watermarks") == [(0,)]
+        assert ledger._db.rows("SELECT count(*) FROM data_platform.migrations") == [(len(STEPS),)]
+        assert ledger._db.rows("SELECT count(*) FROM data_platform.watermarks") == [(0,)]
 
 
 def test_now_is_the_simulated_clock(make_settings):

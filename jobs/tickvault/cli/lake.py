@@ -90,12 +90,12 @@ def gc(older_than: int, dry_run: bool) -> None:
     settings = load_settings()
     lake, before = Lake(open_storage(settings)), datetime.now(UTC) - timedelta(days=older_than)
     with Ledger.open(settings) as ledger:
-        known = {row[0] for row in ledger.query("SELECT package_id FROM data_platform.packages")}
-        for stream, package in _packages(lake, None, None):
-            if package.id not in known:
-                click.echo(f"{'would register' if dry_run else 'registered'} {package.id}, {package.rows:,} rows")
-                if not dry_run:
-                    ledger.register(stream, package, lake.rejects(package))
+        found = {package.id: (stream, package) for stream, package in _packages(lake, None, None)}
+        for package_id in sorted(ledger.packages.unknown(list(found))):
+            stream, package = found[package_id]
+            click.echo(f"{'would register' if dry_run else 'registered'} {package.id}, {package.rows:,} rows")
+            if not dry_run:
+                ledger.packages.register(stream, package, lake.rejects(package))
     orphans = [key for stream in _streams(None, None) for key in lake.orphans(stream, before)]
     for key in orphans:
         click.echo(f"{'would remove' if dry_run else 'removed'} {key}")

@@ -46,7 +46,8 @@ def command(
         chosen = (chosen or ()) + plan(flow).sources
     if dry_run:
         with Ledger.open(settings) as ledger:
-            rows = [(p.package_id, p.stream, p.slot.id) for p in ledger.pending(sink, chosen, kind.target(settings))]
+            pending = ledger.loads.pending(sink, chosen, kind.target(settings))
+            rows = [(p.package_id, p.stream, p.slot.id) for p in pending]
         show(rows, ["package", "stream", "slot"], as_json, title=f"pending for {sink}")
         return
     job = Loading(sink, chosen, flow or "-".join(sources))

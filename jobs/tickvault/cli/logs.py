@@ -7,12 +7,6 @@ import click
 from tickvault.cli.options import load_settings
 from tickvault.core.errors import ConfigError
 
-_FIND = """
-    SELECT run_id, job, to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"'), status, job_name, log_uri
-    FROM data_platform.runs WHERE run_id LIKE %s || '%%' OR job = %s OR job_name = %s OR job || '/' ||
-        to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"') = %s
-    ORDER BY started_at DESC LIMIT 1"""
-
 
 @click.command()
 @click.argument("run")
@@ -32,17 +26,16 @@ def command(run: str, as_json: bool) -> None:
 
     settings = load_settings()
     with Ledger.open(settings) as ledger:
-        found = ledger.query(_FIND, run, run, run, run)
-    if not found:
+        found = ledger.runs.find(run)
+    if found is None:
         raise ConfigError(f"there is no run '{run}'; see 'tickvault status'")
-    run_id, job, slot, status, job_name, uri = found[0]
-    what = f"{job}, slot {slot}, run {run_id[:8]}: {status}"
-    if uri is None:
-        hint = f"; while its pod is there: kubectl logs -n {settings.tickvault_namespace} job/{job_name}"
-        raise ConfigError(f"{what}; it left no log in the lake{hint if job_name else ''}")
-    data = open_storage(settings).get(uri)
+    what = f"{found.job}, slot {found.slot}, run {found.run_id[:8]}: {found.status}"
+    if found.log_uri is None:
+        hint = f"; while its pod is there: kubectl logs -n {settings.tickvault_namespace} job/{found.job_name}"
+        raise ConfigError(f"{what}; it left no log in the lake{hint if found.job_name else ''}")
+    data = open_storage(settings).get(found.log_uri)
     if data is None:
-        raise ConfigError(f"{what}; its log {uri} is not in the lake any more")
+        raise ConfigError(f"{what}; its log {found.log_uri} is not in the lake any more")
     click.echo(what, err=True)
     for line in data.decode().splitlines():
         click.echo(line if as_json else _readable(line))

@@ -1,11 +1,16 @@
 """One session with Trino, with the client's errors turned into the platform's."""
 
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
 from tickvault.core.settings import Settings
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Row = tuple[Any, ...]
+_ROWS = 50_000
 
 
 class TrinoSession:
@@ -51,7 +56,7 @@ class TrinoSession:
         try:
             cursor.execute(sql.strip().rstrip(";"))
         except (requests.RequestException, Error) as error:
-            raise self.mapped(error) from error
+            raise self._mapped(error) from error
         return cursor
 
     def run(self, sql: str) -> list[Row]:
@@ -67,10 +72,29 @@ class TrinoSession:
         try:
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
         except (requests.RequestException, Error) as error:
-            raise self.mapped(error) from error
+            raise self._mapped(error) from error
         return [column[0] for column in cursor.description or []], [tuple(row) for row in rows]
 
-    def mapped(self, error: Exception) -> PlatformError:
+    def arrow(self, sql: str) -> "Iterator[pa.Table]":
+        """Run one reading statement and yield its rows as they arrive, first an empty table that has the columns."""
+        import pyarrow as pa
+        import requests
+        from trino.exceptions import Error
+
+        cursor = self.cursor(sql)
+        schema = pa.schema([pa.field(column[0], _type(column)) for column in cursor.description])
+        yield schema.empty_table()
+        while True:
+            try:
+                rows = cursor.fetchmany(_ROWS)
+            except (requests.RequestException, Error) as error:
+                raise self._mapped(error) from error
+            if not rows:
+                return
+            columns = zip(zip(*rows, strict=True), schema, strict=True)
+            yield pa.Table.from_arrays([pa.array(column, field.type) for column, field in columns], schema=schema)
+
+    def _mapped(self, error: Exception) -> PlatformError:
         """Return the platform's error for one of the client's."""
         import requests
         from trino.exceptions import TrinoConnectionError, TrinoQueryError
@@ -90,3 +114,22 @@ class TrinoSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _type(column: Any) -> "pa.DataType":
+    """Return the Arrow type of a column of Trino's answer."""
+    name, precision, scale = str(column[1]), column[4], column[5]
+    import pyarrow as pa
+
+    if name.startswith("decimal"):
+        return pa.decimal128(int(precision), int(scale))
+    if name.startswith("timestamp"):
+        return pa.timestamp("us", "UTC") if "zone" in name else pa.timestamp("us")
+    plain: dict[str, pa.DataType] = {
+        "bigint": pa.int64(),
+        "integer": pa.int32(),
+        "double": pa.float64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+    }
+    return plain.get(name, pa.string())

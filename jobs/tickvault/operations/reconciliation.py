@@ -23,7 +23,6 @@ from prefect.states import Cancelled, Crashed, Scheduled
 
 from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError
 from tickvault.core.settings import Settings, environment
-from tickvault.core.slot import Slot
 from tickvault.flows.pipeline import PROCESS_LABEL
 from tickvault.ledger import Ledger, Run
 from tickvault.runners.inventory import Inventory
@@ -36,14 +35,6 @@ _PATIENCE = timedelta(seconds=30)
 _SILENCE = timedelta(seconds=90)
 """The longest a run takes from the worker to the note of its process, and from a wish to cancel it to its end."""
 _ATTEMPTS = 3
-_RUNNING = """
-    SELECT run_id, job, slot, attempts, job_name FROM data_platform.runs
-    WHERE status = 'running' AND job_name IS NOT NULL AND started_at < %s"""
-_INTERRUPT = """
-    UPDATE data_platform.runs SET status = 'interrupted', finished_at = now(), outcome = outcome ||
-        jsonb_build_object('error', jsonb_build_object('type', 'Killed', 'message', %s::text))
-    WHERE run_id = %s AND attempts = %s AND status = 'running' RETURNING run_id"""
-
 Death = Callable[[str, int, datetime], str | None]
 """Tells, of host, process id and the time its run began, why it is dead; None while it lives or cannot be judged."""
 
@@ -171,20 +162,18 @@ def pod_death(pods: Iterable[dict[str, Any]]) -> Death:
 def reconcile_ledger(ledger: Ledger, inventory: Inventory, settings: Settings, *, dry_run: bool) -> list[Correction]:
     """End ledger rows that say «running» of a Kubernetes Job that has ended or is gone, and keep its log."""
     # Of a run that began after the Jobs were listed its Job's absence says nothing. PostgreSQL's clock judges.
-    ((before,),) = ledger.query("SELECT now() - interval '30 seconds'")
+    before = ledger.runs.settled_before()
     known = {job["metadata"]["name"]: job for job in inventory.jobs()}
-    rows = ledger.query(_RUNNING, before)
     found = []
-    for run_id, job, slot, attempts, job_name in rows:
+    for run, job_name in ledger.runs.under_way(before):
         end = job_end(known[job_name]) if job_name in known else ("Deleted", "the Job is gone")
         if end is None:
             continue
         why = f"job/{job_name}: {end[0]} {end[1]}".strip()
-        if not (dry_run or ledger.query(_INTERRUPT, why, run_id, attempts)):
+        if not (dry_run or ledger.runs.interrupt(run, why)):
             continue  # it ended, or began anew, in this very moment
-        found.append(Correction(f"run {run_id[:8]} of {job} interrupted", why))
+        found.append(Correction(f"run {run.run_id[:8]} of {run.job} interrupted", why))
         if not dry_run:
-            run = Run(run_id, job, Slot.of(slot), "interrupted", attempts)
             _rescue(ledger, inventory, settings, run, job_name, why)
     return found
 

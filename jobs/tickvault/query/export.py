@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from tickvault.core.errors import SinkUnavailableError, TerminalError
 from tickvault.core.settings import Settings
+from tickvault.engines.postgres.session import PostgresSession
+from tickvault.engines.trino import TrinoSession
 
-_ROWS = 50_000
 _TIME = pa.timestamp("us")
 
 
@@ -73,38 +73,12 @@ def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
 
 
 def _postgres(settings: Settings, relation: str) -> Iterator[pa.Table]:
-    import adbc_driver_manager
-    from adbc_driver_postgresql import dbapi
-
-    uri = settings.postgres_dsn()
-    try:
-        with dbapi.connect(uri) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {relation}")
-            reader = cursor.fetch_record_batch()
-            yield _plain(reader.schema.empty_table())
-            for batch in reader:
-                yield _plain(pa.Table.from_batches([batch]))
-    except adbc_driver_manager.OperationalError as error:
-        raise SinkUnavailableError(f"PostgreSQL does not answer: {_line(error)}") from error
-    except adbc_driver_manager.Error as error:
-        raise TerminalError(f"PostgreSQL refuses {relation}: {_line(error)}") from error
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Make the driver's opaque numerics decimals, as they were loaded."""
-    for index, field in enumerate(table.schema):
-        if isinstance(field.type, pa.BaseExtensionType):
-            # Text that PostgreSQL wrote; the raw tables have decimal(38,10), and json and arrays stay text.
-            chunks: list[Any] = table.column(index).chunks
-            text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
-            numeric = getattr(field.type, "type_name", "") == "numeric"
-            column = pc.cast(text, pa.decimal128(38, 10)) if numeric else text
-            table = table.set_column(index, field.name, column)
-    return table
+    with closing(PostgresSession(settings)) as session:
+        yield from session.arrow(f"SELECT * FROM {relation}")
 
 
 def _snowflake(settings: Settings, relation: str) -> Iterator[pa.Table]:
-    from tickvault.engines.snowflake.session import Connection
+    from tickvault.engines.snowflake.session import Connection  # its driver takes a second to import
 
     with closing(Connection(settings)) as connection:
         columns, _ = connection.ask(f"SELECT * FROM {relation} LIMIT 0", 1)
@@ -132,44 +106,5 @@ def _named(table: pa.Table, times: set[str]) -> pa.Table:
 
 
 def _trino(settings: Settings, relation: str) -> Iterator[pa.Table]:
-    import requests
-    from trino.exceptions import Error
-
-    from tickvault.engines.trino import TrinoSession
-
     with TrinoSession(settings) as session:
-        cursor = session.cursor(f"SELECT * FROM {relation}")
-        schema = pa.schema([pa.field(column[0], _type(column)) for column in cursor.description])
-        yield schema.empty_table()
-        while True:
-            try:
-                rows = cursor.fetchmany(_ROWS)
-            except (requests.RequestException, Error) as error:
-                raise session.mapped(error) from error
-            if not rows:
-                return
-            columns = [
-                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
-            yield pa.Table.from_arrays(columns, schema=schema)
-
-
-def _type(column: Any) -> pa.DataType:
-    """Return the Arrow type of a column of Trino's answer."""
-    name, precision, scale = str(column[1]), column[4], column[5]
-    if name.startswith("decimal"):
-        return pa.decimal128(int(precision), int(scale))
-    if name.startswith("timestamp"):
-        return pa.timestamp("us", "UTC") if "zone" in name else _TIME
-    plain: dict[str, pa.DataType] = {
-        "bigint": pa.int64(),
-        "integer": pa.int32(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-    }
-    return plain.get(name, pa.string())
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+        yield from session.arrow(f"SELECT * FROM {relation}")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from tickvault.core.errors import SinkUnavailableError, TerminalError
 from tickvault.core.settings import Settings
+from tickvault.engines.postgres.connection import Connection
 
 TARGETS = ("postgres", "snowflake", "trino")
 
@@ -29,24 +29,14 @@ def read(settings: Settings, target: str, sql: str, limit: int) -> Answer:
 
 
 def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
-    import psycopg2
-
-    try:
-        with closing(psycopg2.connect(settings.postgres_dsn())) as connection:
-            connection.set_session(readonly=True)
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return _fetch(cursor, limit)
-    except psycopg2.OperationalError as error:
-        raise SinkUnavailableError(f"PostgreSQL does not answer: {_line(error)}") from error
-    except psycopg2.Error as error:
-        raise TerminalError(f"PostgreSQL refuses the statement: {_line(error)}") from error
+    with Connection.open(settings) as connection:
+        return connection.read(sql, limit)
 
 
 def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
-    from tickvault.engines.snowflake.session import Connection
+    from tickvault.engines.snowflake.session import Connection as Snowflake
 
-    with closing(Connection(settings)) as connection:
+    with closing(Snowflake(settings)) as connection:
         return connection.ask(sql, limit)
 
 
@@ -55,12 +45,3 @@ def _trino(settings: Settings, sql: str, limit: int) -> Answer:
 
     with TrinoSession(settings) as session:
         return session.ask(sql, limit)
-
-
-def _fetch(cursor: Any, limit: int) -> Answer:
-    rows = [tuple(row) for row in cursor.fetchmany(limit)] if cursor.description else []
-    return [column[0] for column in cursor.description or []], rows
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -27,7 +27,7 @@ PRELOAD = (
     "tickvault.sinks.postgres",
     "tickvault.sinks.snowflake",
     "pyarrow.parquet",
-    "psycopg2",
+    "psycopg",
     "requests",
     "adbc_driver_postgresql.dbapi",
     "numpy",

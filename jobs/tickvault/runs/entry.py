@@ -46,7 +46,7 @@ def run_job(
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
                 pushgateway.push_start(settings, job.name)
-                run = ledger.start(job.name, slot, settings.tickvault_job_name)
+                run = ledger.runs.start(job.name, slot, settings.tickvault_job_name)
                 session = Session(settings, ledger, run, report)
                 with joblog.kept(settings, ledger, run):
                     code = _attempt(job, session)
@@ -93,14 +93,14 @@ def _attempt(job: Job, session: Session) -> int:
         _log.exception("a bug, not a failure of yours: please report it with this traceback")
     finally:
         outcome = {"missing": report.missing, "notes": report.notes, **report.details}
-        session.ledger.finish(session.run, status, int(code), report.counts, outcome)
+        session.ledger.runs.finish(session.run, status, int(code), report.counts, outcome)
     return int(code)
 
 
 def _resolve(settings: Settings, ledger: Ledger) -> Slot:
     schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
     now = settings.tickvault_clock or datetime.now(UTC)
-    remembered = ledger.remembered_slot(settings.tickvault_job_name)
+    remembered = ledger.runs.remembered_slot(settings.tickvault_job_name)
     return resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, remembered)
 
 

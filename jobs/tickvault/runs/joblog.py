@@ -19,7 +19,6 @@ from tickvault.engines.storage import open_storage
 from tickvault.ledger import Ledger, Run
 
 _log = logging.getLogger(__name__)
-_LINK = "UPDATE data_platform.runs SET log_uri = %s WHERE run_id = %s RETURNING run_id"
 
 
 @contextmanager
@@ -93,6 +92,6 @@ def _store(settings: Settings, ledger: Ledger, run: Run, path: Path) -> None:
     key = f"logs/{run.job}/{run.slot.id}/{run.run_id}-{run.attempts}.jsonl"
     try:
         open_storage(settings).put_file(key, path)
-        ledger.query(_LINK, key, run.run_id)
+        ledger.runs.link_log(run, key)
     except (PlatformError, OSError) as error:
         _log.warning("the log was not kept in the lake: %s", error)

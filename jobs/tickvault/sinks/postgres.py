@@ -12,8 +12,9 @@ from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
 from tickvault.core.package import Package, fingerprint
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.postgres.errors import RetryableError
 from tickvault.engines.postgres.merge import merge
-from tickvault.engines.postgres.session import PostgresSession, RetryableError
+from tickvault.engines.postgres.session import PostgresSession
 from tickvault.engines.postgres.tables import prepare, stage, table
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger

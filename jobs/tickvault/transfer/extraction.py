@@ -66,7 +66,7 @@ class Extraction:
     def _land(self, session: Session, lake: Lake, kind: type[Source], context: Context, stream: Stream) -> None:
         sealed = lake.revisions(stream, session.slot)
         for package in sealed:  # a crash between manifest and ledger is mended here
-            session.ledger.register(stream, package, lake.rejects(package))
+            session.ledger.packages.register(stream, package, lake.rejects(package))
         missing = revisions.missing(sealed)
         if sealed and not self.force and not missing:
             _say_complete(session, sealed)
@@ -74,11 +74,11 @@ class Extraction:
             return
         if missing and not self.force:
             context = replace(context, missing=missing)
-        since = session.ledger.resume_from(self.source, stream, session.slot, inclusive=not self.force)
+        since = session.ledger.packages.resume_from(self.source, stream, session.slot, inclusive=not self.force)
         batches = _watched(kind(context).read(stream, since), stream)
         package = lake.land(self.source, stream, batches, session.slot, session.run.run_id, revision=len(sealed))
         faults.at("between_manifest_and_ledger")
-        session.ledger.register(stream, package, lake.rejects(package))
+        session.ledger.packages.register(stream, package, lake.rejects(package))
         _account(session, package, revisions.failed([*sealed, package]))
         _check_share(session, lake, [*sealed, package])
 

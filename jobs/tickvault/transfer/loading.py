@@ -42,15 +42,15 @@ class Loading:
         """
         kind = catalog.sink(self.sink)
         target = kind.target(session.settings)
-        if not session.ledger.pending(self.sink, self.sources, target):
+        if not session.ledger.loads.pending(self.sink, self.sources, target):
             session.report.notes.append(f"nothing is pending for {self.sink}")
             return
         lake = Lake(open_storage(session.settings))
         errors: list[PlatformError] = []
         with kind(session.settings, lake) as sink:
             if target:
-                session.ledger.correct(self.sink, target, sink.loaded)
-            pending = session.ledger.pending(self.sink, self.sources, target)
+                session.ledger.loads.correct(self.sink, target, sink.loaded)
+            pending = session.ledger.loads.pending(self.sink, self.sources, target)
             ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
             for stream_name, group in groupby(ordered, key=lambda p: p.stream):
                 try:
@@ -79,7 +79,7 @@ class Loading:
         if package is None:
             raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
         result = sink.write(stream, package, session.run.run_id)
-        session.ledger.mirror_load(self.sink, package, result, session.run.run_id, sink.target(session.settings))
+        session.ledger.loads.mirror(self.sink, package, result, session.run.run_id, sink.target(session.settings))
         _account(session, item.package_id, result)
 
 

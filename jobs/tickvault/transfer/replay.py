@@ -9,21 +9,12 @@ from tickvault.core.batch import Batch
 from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
 from tickvault.core.records import CONFLICT, RecordBuilder
 from tickvault.core.revisions import failed
-from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
 from tickvault.runs.session import Session
 from tickvault.transfer import catalog
 from tickvault.transfer.extraction import Extraction
-
-_OPEN = """
-    SELECT package_id, source, stream, slot,
-        array_agg(jsonb_build_object('item', item, 'column', column_name, 'reason', reason, 'record', record)
-            ORDER BY ordinal)
-    FROM data_platform.rejects
-    WHERE replayed_by IS NULL AND (%s::text IS NULL OR package_id LIKE '%%' || %s || '%%')
-    GROUP BY package_id, source, stream, slot ORDER BY slot, package_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +32,9 @@ class Replay:
     def run(self, session: Session) -> None:
         """Replay package by package, each while no extract of its source lands a revision too."""
         lake = Lake(open_storage(session.settings))
-        for package_id, source, stream_name, time, found in session.ledger.query(_OPEN, self.pattern, self.pattern):
-            stream, slot = catalog.stream(source, stream_name), Slot.of(time)
-            rejects = [Reject(**one) for one in found]
+        for left in session.ledger.rejects.open(self.pattern):
+            package_id, source, slot, rejects = left.package_id, left.source, left.slot, left.rejects
+            stream = catalog.stream(source, left.stream)
             now = session.settings.tickvault_clock or max(slot.time, session.slot.time)
             builder = RecordBuilder(stream, now, session.settings.source_origin)
             built = builder.build(r.record for r in rejects if r.column != CONFLICT)
@@ -60,7 +51,7 @@ class Replay:
                 batch = Batch(stream, built.batch, None, _settled(stream, sealed, built.batch, aside), aside)
                 run_id = session.run.run_id
                 package = lake.land(source, stream, [batch], slot, run_id, len(sealed), (package_id,))
-                session.ledger.register(stream, package, lake.rejects(package))
+                session.ledger.packages.register(stream, package, lake.rejects(package))
             session.report.details.setdefault("packages", []).append(package.id)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tickvault.core.errors import GateFailedError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.ledger.builds import Build
 from tickvault.query.relation import published
 from tickvault.runs.session import Session
 from tickvault.warehouse.dbt import Dbt, NodeResult, is_away
-from tickvault.warehouse.journal import Build, Journal, digest
+from tickvault.warehouse.journal import Journal, digest
 from tickvault.warehouse.metrics import views
 from tickvault.warehouse.publication import PREFIX, Mart, Shelf, Stamp, define, publish
 from tickvault.warehouse.target import Target

@@ -44,11 +44,7 @@ class TrinoShelf:
     def history(self) -> dict[str, list[Generation]]:
         """Return what was noted, newest first."""
         found: dict[str, list[Generation]] = {}
-        rows = self._ledger.query(
-            """SELECT mart, generation, published_at IS NOT NULL FROM data_platform.publication WHERE target = %s
-            ORDER BY recorded_at DESC, generation""",
-            self._target.name,
-        )
+        rows = self._ledger.publications.recent(self._target.name)
         for mart, generation, published in rows:
             found.setdefault(mart, []).append(Generation(generation, published))
         return found
@@ -64,12 +60,7 @@ class TrinoShelf:
 
     def note(self, mart: Mart, generation: str, stamp: Stamp) -> None:
         """Write a row, not confirmed yet."""
-        self._ledger.query(
-            """INSERT INTO data_platform.publication AS p (target, mart, generation, slot, run_id)
-            VALUES (%s, %s, %s, %s, %s)
-            ON CONFLICT (target, mart, generation) DO UPDATE SET recorded_at = clock_timestamp() RETURNING mart""",
-            *(self._target.name, mart.name, generation, stamp.slot.time, stamp.run_id),
-        )
+        self._ledger.publications.note(self._target.name, mart.name, generation, stamp.slot, stamp.run_id)
 
     def show(self, mart: Mart, generation: str) -> None:
         """Replace the view."""
@@ -81,11 +72,7 @@ class TrinoShelf:
 
     def confirm(self, mart: Mart, generation: str) -> None:
         """Mark the row."""
-        self._ledger.query(
-            """UPDATE data_platform.publication SET published_at = clock_timestamp()
-            WHERE target = %s AND mart = %s AND generation = %s RETURNING mart""",
-            *(self._target.name, mart.name, generation),
-        )
+        self._ledger.publications.confirm(self._target.name, mart.name, generation)
 
     def clear(self, mart: Mart, kept: list[str]) -> None:
         """Expire what is older than the oldest kept snapshot; only here, right after a publish, is that known."""

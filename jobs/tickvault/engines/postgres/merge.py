@@ -4,8 +4,9 @@ import pyarrow as pa
 
 from tickvault.core.batch import LoadResult
 from tickvault.core.stream import ROW_VERSION, Stream
+from tickvault.engines.postgres.connection import quoted
 from tickvault.engines.postgres.session import PostgresSession
-from tickvault.engines.postgres.tables import quoted, table
+from tickvault.engines.postgres.tables import table
 
 _BYTES = ' COLLATE "C"'
 """Text sorts by bytes: several times faster than by language, and only equality matters."""

@@ -1,4 +1,4 @@
-"""One ADBC connection to PostgreSQL; its errors are mapped here and nowhere else."""
+"""One ADBC connection to PostgreSQL, for rows in bulk; statements alone go through ``Connection``."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,21 +6,14 @@ from typing import Any
 import adbc_driver_manager as adbc
 import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.core.errors import PlatformError
 from tickvault.core.settings import Settings
-from tickvault.engines.postgres.refusal import FORBIDDEN, REFUSALS
+from tickvault.engines.postgres.connection import where
+from tickvault.engines.postgres.errors import RetryableError, mapped, one_line, refused
 
 _STATEMENT_MINUTES = 30
-
-# SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
-_LOST = ("08", "57P", "25P03")  # connection exception, shutdown, ended for idling in a transaction
-_BUSY = ("53", "55P03", "57014", "58")  # out of resources, lock not had in time, cancelled, the server's disk
-
-
-class RetryableError(SinkUnavailableError):
-    """The transaction is undone or its end unknown, and the very same may well succeed now."""
 
 
 class PostgresSession:
@@ -32,12 +25,12 @@ class PostgresSession:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.where = f"PostgreSQL at {settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}"
+        self.where = where(settings)
         try:
             # Keepalives do not see a peer that vanishes with unsent data under way; this does.
             self._connection = driver.connect(f"{settings.postgres_dsn()} tcp_user_timeout='30000'")
         except adbc.Error as error:
-            raise self._refused(error) from error
+            raise refused(error, self.where) from error
         self.run(
             """SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false),
                 set_config('idle_in_transaction_session_timeout', '5min', false),
@@ -102,6 +95,18 @@ class PostgresSession:
                 raise raised[0] from None
             raise self._mapped(error) from error
 
+    def arrow(self, sql: str) -> Iterator[pa.Table]:
+        """Run one reading statement and yield its rows as they arrive, first an empty table that has the columns."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql)
+                reader = cursor.fetch_record_batch()
+                yield _plain(reader.schema.empty_table())
+                for batch in reader:
+                    yield _plain(pa.Table.from_batches([batch]))
+        except adbc.Error as error:
+            raise self._mapped(error) from error
+
     def commit(self) -> None:
         """End the transaction.
 
@@ -111,7 +116,7 @@ class PostgresSession:
         try:
             self._connection.commit()
         except adbc.Error as error:
-            raise RetryableError(f"{self.where}: the answer to COMMIT is lost: {_text(error)}") from error
+            raise RetryableError(f"{self.where}: the answer to COMMIT is lost: {one_line(error)}") from error
 
     def close(self) -> None:
         """Give the connection back, which undoes an open transaction."""
@@ -120,26 +125,9 @@ class PostgresSession:
         except adbc.Error as error:
             raise self._mapped(error) from error
 
-    def _refused(self, error: adbc.Error) -> PlatformError:
-        text = _text(error)
-        if any(word in text for word in REFUSALS):
-            return ConfigError(
-                f"{self.where} refuses us: {text}; check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB"
-            )
-        return SinkUnavailableError(f"{self.where} does not answer: {text}")
-
     def _mapped(self, error: adbc.Error) -> PlatformError:
-        code, text = error.sqlstate or "", _text(error)
-        if code.startswith(_AGAIN):
-            return RetryableError(f"{self.where}: {text}")
         # A lost connection is the one thing the driver reports as an operational error without a code.
-        if code.startswith(_LOST) or (not code and isinstance(error, adbc.OperationalError)):
-            return RetryableError(f"the connection to {self.where} is lost: {text}")
-        if code.startswith(_BUSY):
-            return SinkUnavailableError(f"{self.where} cannot do it now: {text}")
-        if code.startswith(FORBIDDEN):
-            return ConfigError(f"{self.where} forbids it: {text}; check the grants of POSTGRES_USER")
-        return LoadRejectedError(f"{self.where} refuses: {text}")
+        return mapped(error, self.where, lost=isinstance(error, adbc.OperationalError))
 
 
 def _remembering(batches: Iterable[pa.RecordBatch], raised: list[BaseException]) -> Iterator[pa.RecordBatch]:
@@ -150,5 +138,14 @@ def _remembering(batches: Iterable[pa.RecordBatch], raised: list[BaseException])
         raise
 
 
-def _text(error: adbc.Error) -> str:
-    return " ".join(str(error).split())
+def _plain(table: pa.Table) -> pa.Table:
+    """Make the driver's opaque numerics decimals, as they were loaded."""
+    for index, field in enumerate(table.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            # Text that PostgreSQL wrote; the raw tables have decimal(38,10), and json and arrays stay text.
+            chunks: list[Any] = table.column(index).chunks
+            text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
+            numeric = getattr(field.type, "type_name", "") == "numeric"
+            column = pc.cast(text, pa.decimal128(38, 10)) if numeric else text
+            table = table.set_column(index, field.name, column)
+    return table

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
+from tickvault.engines.postgres.connection import quoted
 from tickvault.engines.postgres.session import PostgresSession
 
 _TYPES = {
@@ -44,11 +45,6 @@ class _Column:
 
     type: str
     required: bool
-
-
-def quoted(name: str) -> str:
-    """Return an identifier in quotes."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def table(stream: Stream) -> str:

@@ -1,0 +1,122 @@
+"""One psycopg connection to PostgreSQL, for statements; rows in bulk go through ``PostgresSession``."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from tickvault.core.errors import TerminalError
+from tickvault.core.settings import Settings
+from tickvault.engines.postgres.errors import mapped, refused
+
+if TYPE_CHECKING:
+    import psycopg
+
+Row = tuple[Any, ...]
+
+
+def where(settings: Settings) -> str:
+    """Say in words which PostgreSQL the settings name."""
+    return f"PostgreSQL at {settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}"
+
+
+def quoted(name: str) -> str:
+    """Return an identifier in quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Connection:
+    """A connection whose statements commit by themselves, except inside ``transaction``.
+
+    Raises:
+        SinkUnavailableError: PostgreSQL does not answer.
+        ConfigError: PostgreSQL refuses user, password, database, or a privilege is missing.
+        TerminalError: PostgreSQL refuses a statement.
+    """
+
+    def __init__(self, driver: "psycopg.Connection[Row]", where: str) -> None:
+        self._driver, self._where = driver, where
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect to the database the settings name."""
+        return cls.to(settings.postgres_dsn(), where(settings))
+
+    @classmethod
+    def to(cls, dsn: str, where: str) -> Self:
+        """Connect to a libpq URI or keyword string; ``where`` says in words what it is."""
+        import psycopg
+
+        try:
+            return cls(psycopg.connect(dsn, autocommit=True), where)
+        except psycopg.Error as error:
+            raise refused(error, where) from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed or is lost."""
+        return self._driver.closed
+
+    def close(self) -> None:
+        """Give the connection, and with it every lock, back."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is run meanwhile one transaction."""
+        with self._mapped(), self._driver.transaction():
+            yield
+
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        """Run a statement that returns rows; ``%s`` stand for the values."""
+        with self._mapped():
+            return self._driver.execute(sql.encode(), values or None).fetchall()
+
+    def first(self, sql: str, *values: Any) -> Row | None:
+        """Run a statement and return its first row, None where there is none."""
+        with self._mapped():
+            return self._driver.execute(sql.encode(), values or None).fetchone()
+
+    def one(self, sql: str, *values: Any) -> Row:
+        """Run a statement that always has a row, and return it."""
+        row = self.first(sql, *values)
+        assert row is not None, sql  # noqa: S101 - by the statement's form
+        return row
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Run a statement and return the number of rows it touched."""
+        with self._mapped():
+            return self._driver.execute(sql.encode(), values or None).rowcount
+
+    def run_many(self, sql: str, rows: list[Row]) -> None:
+        """Run a statement for each row of values."""
+        with self._mapped(), self._driver.cursor() as cursor:
+            cursor.executemany(sql.encode(), rows)
+
+    def read(self, sql: str, limit: int) -> tuple[list[str], list[Row]]:
+        """Run one statement that only reads; return its columns and at most ``limit`` rows.
+
+        The transaction is read-only, and what is prepared is one statement: nothing can end the transaction in it.
+        """
+        with self.transaction():
+            self.run("SET TRANSACTION READ ONLY")
+            with self._mapped():
+                cursor = self._driver.execute(sql.encode(), prepare=True)
+                if cursor.description is None:
+                    return [], []
+                return [column.name for column in cursor.description], cursor.fetchmany(limit)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+            raise mapped(error, self._where, lost=lost, refusal=TerminalError) from error

@@ -1,0 +1,57 @@
+"""What PostgreSQL's errors mean to the platform, whichever driver passes them on: the one map of SQLSTATEs.
+
+Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError, TerminalError
+
+_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
+_LOST = ("08", "57P", "25P03")  # connection exception, shutdown, ended for idling in a transaction
+_BUSY = ("53", "55P03", "57014", "58")  # out of resources, lock not had in time, cancelled, the server's disk
+_FORBIDDEN = ("28", "3D000", "42501")  # wrong password, no such database, a missing privilege
+_REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
+"""What the text holds while connecting, when neither driver gives a SQLSTATE."""
+
+
+class RetryableError(SinkUnavailableError):
+    """The transaction is undone or its end unknown, and the very same may well succeed now."""
+
+
+def refused(error: Exception, where: str) -> PlatformError:
+    """Return the error of a connection that could not be had."""
+    text = one_line(error)
+    if (_code(error)).startswith(_FORBIDDEN) or any(word in text for word in _REFUSALS):
+        return ConfigError(f"{where} refuses us: {text}; check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB")
+    return SinkUnavailableError(f"{where} does not answer: {text}")
+
+
+def mapped(
+    error: Exception, where: str, *, lost: bool, refusal: type[TerminalError] = LoadRejectedError
+) -> PlatformError:
+    """Return the platform's error for a driver's.
+
+    Args:
+        error: The driver's; its ``sqlstate`` decides.
+        where: Which server, in words.
+        lost: Whether an error without a SQLSTATE is the driver's way to say that the connection is lost.
+        refusal: What everything else is: the server refuses what it was given.
+    """
+    code, text = _code(error), one_line(error)
+    if code.startswith(_AGAIN):
+        return RetryableError(f"{where}: {text}")
+    if code.startswith(_LOST) or (not code and lost):
+        return RetryableError(f"the connection to {where} is lost, it does not answer: {text}")
+    if code.startswith(_BUSY):
+        return SinkUnavailableError(f"{where} cannot do it now: {text}")
+    if code.startswith(_FORBIDDEN):
+        return ConfigError(f"{where} forbids it: {text}; check the grants of POSTGRES_USER")
+    return refusal(f"{where} refuses: {text}")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text in one line."""
+    return " ".join(str(error).split())
+
+
+def _code(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or ""

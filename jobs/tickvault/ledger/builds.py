@@ -1,0 +1,100 @@
+"""``data_platform.builds`` and ``models``: what a build was made from, how it ended, what each node took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One build of one target.
+
+    Args:
+        id: Unique; the run's id is not, since every request for a slot is the same run.
+        run: The run that asked for it.
+        inputs: What it was made from: the loads its target held when it started, and the project.
+    """
+
+    id: str
+    run: Run
+    inputs: str
+
+
+class Builds:
+    """The builds of all targets."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def covering(self, target: str, inputs: str, selection: str) -> tuple[str, str] | None:
+        """Return id and time of the green build that these inputs have had already, if the newest one was green."""
+        found = self._db.first(
+            """SELECT build_id, to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), status, inputs
+            FROM data_platform.builds WHERE target = %s AND selection IN ('', %s)
+            ORDER BY started_at DESC LIMIT 1""",
+            *(target, selection),
+        )
+        # Only what the newest one left counts: the same inputs come back when the project is rolled back.
+        return (found[0], found[1]) if found and found[2:] == ("green", inputs) else None
+
+    def green_since_whole(self, target: str) -> bool:
+        """Whether no build has failed since the last one of everything that was green."""
+        sql = """SELECT coalesce(bool_and(status = 'green') FILTER (WHERE started_at >= whole), false)
+            FROM data_platform.builds
+            CROSS JOIN (SELECT max(started_at) AS whole FROM data_platform.builds
+                WHERE target = %s AND selection = '' AND status = 'green') newest
+            WHERE target = %s AND status <> 'running'"""
+        return bool(self._db.one(sql, target, target)[0])
+
+    def start(self, target: str, build: Build, selection: str) -> None:
+        """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
+        self._db.run(
+            """UPDATE data_platform.builds SET status = 'red', finished_at = now()
+            WHERE target = %s AND status = 'running'""",
+            target,
+        )
+        self._db.run(
+            """INSERT INTO data_platform.builds (build_id, run_id, target, slot, selection, inputs, status, started_at)
+            VALUES (%s, %s, %s, %s, %s, %s, 'running', clock_timestamp())""",
+            *(build.id, build.run.run_id, target, build.run.slot.time, selection, build.inputs),
+        )
+
+    def finish(self, build: Build, *, green: bool) -> None:
+        """Note how a build ended; green is built, tested and published."""
+        self._db.run(
+            "UPDATE data_platform.builds SET status = %s, finished_at = clock_timestamp() WHERE build_id = %s",
+            *("green" if green else "red", build.id),
+        )
+
+    def note_nodes(self, target: str, build: Build, columns: Sequence[Sequence[object]]) -> None:
+        """Note what every node did, in one statement.
+
+        Args:
+            target: The target.
+            build: The build.
+            columns: Names, kinds, statuses, seconds, rows and messages, each as long as there are nodes.
+        """
+        self._db.run(
+            """INSERT INTO data_platform.models (build_id, run_id, target, node, kind, status, seconds, rows, message)
+            SELECT %s, %s, %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::float8[], %s::bigint[], %s::text[])
+            ON CONFLICT DO NOTHING""",
+            *(build.id, build.run.run_id, target, *(list(column) for column in columns)),
+        )
+
+    def last_green(self) -> list[Row]:
+        """Return what the last green build of everything left: per mart, and per kind of the vault's tables.
+
+        Each row is a name, the number of tables, their rows, and the seconds they took.
+        """
+        return self._db.rows(
+            """SELECT CASE WHEN node ~ '^(hub|link|sat)_' THEN substring(node FROM '^[a-z]+') || '_*' ELSE node END,
+                count(*), sum(rows), sum(seconds)
+            FROM data_platform.models
+            WHERE kind = 'model' AND rows IS NOT NULL AND build_id = (
+                SELECT build_id FROM data_platform.builds WHERE status = 'green' AND selection = ''
+                ORDER BY started_at DESC LIMIT 1)
+            GROUP BY 1
+            ORDER BY min(CASE WHEN node ~ '^(hub|link|sat)_' THEN 0 WHEN node LIKE 'semantic_%' THEN 2 ELSE 1 END), 1"""
+        )

@@ -1,0 +1,120 @@
+"""``data_platform.packages``: what landed, with its rejects; and ``cursors``, where each stream is resumed."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from tickvault.core.package import Cursor, Package, Reject
+from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
+from tickvault.engines.postgres.connection import Connection, Row
+
+COLUMNS = ("package", "rows", "rejected", "failed", "landed", "loaded into")
+"""What ``latest`` shows of a package."""
+WATERMARK_COLUMNS = ("source_name", "watermark_column", "watermark_value")
+
+
+class Packages:
+    """The sealed packages of all streams."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def register(self, stream: Stream, package: Package, rejects: Iterable[Reject]) -> bool:
+        """Note a sealed package and its rejects; False when it was noted before. Its cursor is the watermark."""
+        values = [str(v) for v in (package.cursor or {}).values() if not isinstance(v, dict)]
+        with self._db.transaction():
+            noted = self._db.run(
+                """INSERT INTO data_platform.packages (package_id, source, stream, slot, revision, rows, rejected,
+                    manifest_key, cursor, watermark_column, watermark_value, outcomes, run_id, landed_at)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                *(package.id, package.source, package.stream, package.slot.time, package.revision),
+                *(package.rows, package.rejected, package.manifest_key),
+                None if package.cursor is None else json.dumps(package.cursor),
+                *(stream.cursor_field, max(values, default=package.slot.id)),
+                json.dumps([asdict(o) for o in package.outcomes]),
+                *(package.run_id, package.landed_at),
+            )
+            if not noted:
+                return False
+            self._db.run_many(
+                """INSERT INTO data_platform.rejects
+                    (package_id, ordinal, source, stream, slot, item, column_name, reason, record)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                [_reject(package, ordinal, reject) for ordinal, reject in enumerate(rejects)],
+            )
+            if package.replays:
+                self._db.run(
+                    """UPDATE data_platform.rejects SET replayed_by = %s
+                    WHERE package_id = ANY (%s) AND replayed_by IS NULL""",
+                    *(package.id, list(package.replays)),
+                )
+        return True
+
+    def resume_from(self, source: str, stream: Stream, slot: Slot, *, inclusive: bool = True) -> Cursor | None:
+        """Return where to resume: the cursors of all packages up to this slot, the later entry winning.
+
+        What all packages say together is kept as one row; only for a slot before the latest they are read themselves.
+
+        Args:
+            source: The source.
+            stream: One of its streams.
+            slot: The slot that is about to be read.
+            inclusive: Count this slot's own packages too; not when it is to be read again.
+        """
+        found = self._db.first(
+            "SELECT slot, cursor FROM data_platform.cursors WHERE source = %s AND stream = %s", source, stream.name
+        )
+        if found is None:
+            return None
+        latest, cursor = found
+        if latest < slot.time or (inclusive and latest == slot.time):
+            return dict(cursor)
+        merged = self._db.one(
+            f"""SELECT jsonb_object_agg(e.key, e.value ORDER BY p.slot, p.revision)
+            FROM data_platform.packages p, jsonb_each(p.cursor) e
+            WHERE p.source = %s AND p.stream = %s AND p.slot {"<=" if inclusive else "<"} %s
+                AND p.cursor IS NOT NULL""",
+            *(source, stream.name, slot.time),
+        )[0]
+        return dict(merged) if merged else None
+
+    def unknown(self, ids: list[str]) -> set[str]:
+        """Return which of these packages were never noted."""
+        known = self._db.rows("SELECT package_id FROM data_platform.packages WHERE package_id = ANY (%s)", ids)
+        return set(ids) - {row[0] for row in known}
+
+    def latest(self, pattern: str | None, limit: int) -> list[Row]:
+        """Return packages by ``COLUMNS``, the last that landed first; ``pattern`` keeps the ids that contain it."""
+        return self._db.rows(
+            """SELECT p.package_id, p.rows, p.rejected,
+                (SELECT count(*) FROM jsonb_array_elements(p.outcomes) o WHERE o ->> 'status' = 'failed'),
+                to_char(p.landed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                coalesce((SELECT string_agg(l.sink, ', ' ORDER BY l.sink) FROM data_platform.loads l
+                    WHERE l.package_id = p.package_id), 'pending')
+            FROM data_platform.packages p
+            WHERE (%s::text IS NULL OR p.package_id LIKE '%%' || %s || '%%')
+            ORDER BY p.landed_at DESC LIMIT %s""",
+            *(pattern, pattern, limit),
+        )
+
+    def watermarks(self, pattern: str | None, limit: int) -> list[Row]:
+        """Return how far each stream has come, by ``WATERMARK_COLUMNS``."""
+        return self._db.rows(
+            """SELECT source_name, watermark_column, watermark_value FROM data_platform.watermarks
+            WHERE (%s::text IS NULL OR source_name LIKE '%%' || %s || '%%') ORDER BY 1 LIMIT %s""",
+            *(pattern, pattern, limit),
+        )
+
+
+def _reject(package: Package, ordinal: int, reject: Reject) -> Row:
+    return (
+        *(package.id, ordinal, package.source, package.stream, package.slot.time),
+        *(_clean(reject.item), reject.column, _clean(reject.reason)),
+        json.dumps(reject.record, default=str).replace("\\u0000", "\\\\u0000"),
+    )
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL's text has no NUL; what a reject shows instead says so."""
+    return text.replace("\0", "\\0")

@@ -1,0 +1,50 @@
+"""``data_platform.rejects``: records put aside, until a replay or a fresh read settles them."""
+
+from dataclasses import dataclass
+
+from tickvault.core.package import Reject
+from tickvault.core.slot import Slot
+from tickvault.engines.postgres.connection import Connection, Row
+
+COLUMNS = ("package", "item", "column", "reason", "replayed by", "record")
+"""What ``latest`` shows of a reject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The records of one package that are still put aside."""
+
+    package_id: str
+    source: str
+    stream: str
+    slot: Slot
+    rejects: tuple[Reject, ...]
+
+
+class Rejects:
+    """What was put aside of all packages."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def open(self, pattern: str | None) -> list[Open]:
+        """Return what no replay has settled, the oldest slot first; ``pattern`` keeps the packages that contain it."""
+        rows = self._db.rows(
+            """SELECT package_id, source, stream, slot,
+                array_agg(jsonb_build_object('item', item, 'column', column_name, 'reason', reason, 'record', record)
+                    ORDER BY ordinal)
+            FROM data_platform.rejects
+            WHERE replayed_by IS NULL AND (%s::text IS NULL OR package_id LIKE '%%' || %s || '%%')
+            GROUP BY package_id, source, stream, slot ORDER BY slot, package_id""",
+            *(pattern, pattern),
+        )
+        return [Open(i, s, t, Slot.of(z), tuple(Reject(**one) for one in found)) for i, s, t, z, found in rows]
+
+    def latest(self, pattern: str | None, limit: int) -> list[Row]:
+        """Return rejects by ``COLUMNS``, newest first; ``pattern`` keeps the packages whose id contains it."""
+        return self._db.rows(
+            """SELECT package_id, item, column_name, reason, replayed_by, record::text FROM data_platform.rejects
+            WHERE (%s::text IS NULL OR package_id LIKE '%%' || %s || '%%')
+            ORDER BY created_at DESC, ordinal LIMIT %s""",
+            *(pattern, pattern, limit),
+        )
