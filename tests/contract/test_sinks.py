@@ -21,7 +21,7 @@ from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
 from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
-from tickvault.core.stream import INSTANT, MONEY, Area, Stream, WriteMode, amount, required
+from tickvault.core.stream import INSTANT, MONEY, Area, ContractMode, Stream, WriteMode, amount, required
 from tickvault.lake import Lake
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
@@ -286,6 +286,91 @@ def test_another_type_is_refused(sink: Sink, target: Target, lake: Lake) -> None
         another.write(changed, package, "run")
     assert target.checksum() == before
     assert package.id not in sink.loaded()
+
+
+def retyped(name: str, type_: pa.DataType, contract: ContractMode = ContractMode.EVOLVE) -> Stream:
+    """The suite's stream with one column of another type."""
+    schema = SCHEMA.set(SCHEMA.get_field_index(name), pa.field(name, type_))
+    return replace(STREAM, schema=schema, contract=contract)
+
+
+def test_a_dropped_column_is_null_in_new_rows_and_stays_in_old_ones(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", note="kept"), row("ETH", note="kept")), "run")
+    schema = SCHEMA.remove(SCHEMA.get_field_index("note"))
+    narrower = replace(STREAM, schema=schema)
+    package = land(lake, row("ETH", "2", NOON + DAY), row("SOL"), slot=NOON + DAY, stream=narrower)
+    with target.sink(lake) as released:
+        assert released.write(narrower, package, "run") == LoadResult(read=2, inserted=1, updated=1)
+    assert {r["symbol"]: r["note"] for r in target.rows()} == {"BTC": "kept", "ETH": "kept", "SOL": None}
+    assert prices(target)["ETH"] == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "type_", "value"),
+    [("rank", pa.int64(), 2**40), ("share_of", pa.decimal128(20, 4), Decimal("1234567890123456.1234"))],
+    ids=["integer", "decimal"],
+)
+def test_a_wider_type_widens_the_column(
+    column: str, type_: pa.DataType, value: Any, sink: Sink, target: Target, lake: Lake
+) -> None:
+    narrow = replace(STREAM, schema=SCHEMA.append(pa.field("share_of", pa.decimal128(12, 4))))
+    sink.write(narrow, land(lake, row("BTC", rank=1, share_of=Decimal("1.5")), stream=narrow), "run")
+    wide = replace(narrow, schema=narrow.schema.set(narrow.schema.get_field_index(column), pa.field(column, type_)))
+    package = land(lake, row("ETH", **{column: value}), revision=1, stream=wide)
+    with target.sink(lake) as released:
+        assert released.write(wide, package, "run").inserted == 1
+        # What landed before with the narrow type loads as well.
+        assert released.write(narrow, land(lake, row("OLD", rank=3), revision=2, stream=narrow), "run").inserted == 1
+    found = {r["symbol"]: r[column] for r in target.rows(wide)}
+    assert found["ETH"] == value
+    assert found["BTC"] == (1 if column == "rank" else Decimal("1.5"))
+
+
+@pytest.mark.parametrize("change", ["added", "widened", "retyped"])
+def test_a_frozen_table_takes_no_change(change: str, sink: Sink, target: Target, lake: Lake) -> None:
+    narrow = replace(STREAM, schema=SCHEMA.append(pa.field("share_of", pa.decimal128(12, 4))))
+    sink.write(narrow, land(lake, row("BTC"), stream=narrow), "run")
+    before = target.checksum(narrow)
+    changed, more = {
+        "added": (narrow.schema.append(amount("market_cap")), {"market_cap": Decimal(7)}),
+        "widened": (SCHEMA.append(pa.field("share_of", pa.decimal128(20, 4))), {}),
+        "retyped": (narrow.schema.set(narrow.schema.get_field_index("note"), pa.field("note", pa.int64())), {}),
+    }[change]
+    frozen = replace(narrow, schema=changed, contract=ContractMode.FREEZE)
+    package = land(lake, row("ETH", **more), revision=1, stream=frozen)
+    with target.sink(lake) as released, pytest.raises(SchemaMismatchError, match="'freeze'"):
+        released.write(frozen, package, "run")
+    assert target.checksum(narrow) == before
+    assert sink.count() == 1
+
+
+def test_quarantine_leaves_out_what_does_not_fit_and_says_so(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", note="text")), "run")
+    changed = retyped("note", pa.int64(), ContractMode.QUARANTINE)
+    changed = replace(changed, schema=changed.schema.append(amount("market_cap")))
+    package = land(lake, row("ETH", note=7, market_cap=Decimal(7)), revision=1, stream=changed)
+    with target.sink(lake) as released:
+        result = released.write(changed, package, "run")
+    assert (result.inserted, [said.partition(" ")[0] for said in result.left_out]) == (1, ["note", "market_cap"])
+    assert {r["symbol"]: r["note"] for r in target.rows()} == {"BTC": "text", "ETH": None}
+    assert sum(b.num_rows for b in lake.scan(package)) == 1, "the lake still has what was left out"
+
+
+def test_quarantine_does_not_leave_out_what_a_row_cannot_be_without(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC")), "run")
+    schema = SCHEMA.set(0, required("symbol", pa.int64()))
+    changed = replace(STREAM, schema=schema, contract=ContractMode.QUARANTINE)
+    package = land(lake, row("ETH") | {"symbol": 7}, revision=1, stream=changed)
+    with target.sink(lake) as released, pytest.raises(SchemaMismatchError, match="symbol"):
+        released.write(changed, package, "run")
+
+
+def test_a_package_says_itself_what_it_is(sink: Sink, target: Target, lake: Lake) -> None:
+    package = land(lake, row("BTC"), row("ETH"))
+    read = lake.open(package.manifest_key)
+    assert read is not None
+    assert read.declares == STREAM
+    assert sink.write(read.declares, read, "run").inserted == 2
 
 
 def test_fewer_rows_than_the_manifest_names_are_refused(sink: Sink, target: Target, lake: Lake) -> None:

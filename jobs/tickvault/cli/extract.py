@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="History in days, also of symbols known already [default: HISTORY_DAYS, for new ones]",
 )
+@click.option("--instance", help="Which of the source's configurations in INSTANCES_PATH, such as sales.")
 @slot_option
 @click.option("--force", is_flag=True, help="Read a slot that is complete again, as a further revision.")
 @dry_run_option
@@ -33,6 +34,7 @@ def command(
     source: str,
     symbols: tuple[str, ...] | None,
     days: int | None,
+    instance: str | None,
     slot: Slot | None,
     force: bool,
     dry_run: bool,
@@ -57,25 +59,26 @@ def command(
 
     source = source.replace("-", "_")
     settings = load_settings()
-    kind = catalog.source(source)
+    job = Extraction(source, symbols, days, force, instance)
     now = settings.tickvault_clock or datetime.now(UTC)
     if slot is None and (symbols or days):
         slot = Slot.of(now)
     if dry_run:
         schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
         shown = slot or resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, None)
-        sentences = list(_intentions(kind, Lake(open_storage(settings)), shown, force))
+        opened = job.open(settings, shown)
+        sentences = list(_intentions(opened, Lake(open_storage(settings)), shown, force))
         click.echo(json.dumps(sentences, indent=1) if as_json else "\n".join(sentences))
         return
-    job = Extraction(source, symbols, days, force)
+    catalog.source(source)  # a name that is none should not wait for the ledger
     sys.exit(run_job(job, settings, slot, show_facts if as_json else None))
 
 
-def _intentions(kind: "type[Source]", lake: "Lake", slot: Slot, force: bool) -> "Iterator[str]":
+def _intentions(source: "Source", lake: "Lake", slot: Slot, force: bool) -> "Iterator[str]":
     """Say for each stream what a run would read, given what is sealed of the slot."""
     from tickvault.core import revisions
 
-    for stream in kind.streams:
+    for stream in source.discover():
         sealed = lake.revisions(stream, slot)
         missing = revisions.missing(sealed)
         if sealed and not missing and not force:
@@ -83,4 +86,4 @@ def _intentions(kind: "type[Source]", lake: "Lake", slot: Slot, force: bool) -> 
             continue
         what = f" only {', '.join(missing)}" if missing and not force else ""
         where = f"{stream.lake_path}/dt={slot.date}/{slot.id}/r{len(sealed)}/"
-        yield f"would read {stream.name} from {kind.name}{what} for slot {slot} into {where}"
+        yield f"would read {stream.name} from {source.identity}{what} for slot {slot} into {where}"

@@ -1,6 +1,9 @@
 """What is passed on: a batch of rows from a source, and what became of a package's rows in a target."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -44,3 +47,19 @@ class LoadResult:
     rejected: int = 0
     already: bool = False
     """The target's ledger held the package: nothing was done, and the counts are those of the load that did it."""
+    left_out: tuple[str, ...] = ()
+    """A sentence for each column that the stream's contract kept out of the table."""
+
+
+class Rows(Protocol):
+    """The rows of one load, in the shape that suits a target; each may be read again from the start."""
+
+    @property
+    def count(self) -> int:
+        """How many there have to be."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield them in batches: the stream's own columns and ``row_version``."""
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Yield them as Parquet files, made in ``folder`` unless they are local already."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -10,6 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from tickvault.core.slot import Slot
+from tickvault.core.stream import Stream
 
 Cursor = dict[str, Any]
 """Where to resume: one entry per symbol, or the single entry ``""`` for a stream without symbols. Plain JSON."""
@@ -83,6 +84,8 @@ class Package:
     landed_at: datetime
     replays: tuple[str, ...] = field(default=())
     """Packages whose rejects this one replays."""
+    declares: Stream | None = None
+    """The stream as it was when this landed, so that loading needs nothing else; None in manifests of before."""
 
     @property
     def id(self) -> str:
@@ -96,7 +99,9 @@ class Package:
 
     def to_json(self) -> bytes:
         """Return the manifest's bytes."""
-        body = asdict(self) | {"id": self.id, "slot": self.slot.id, "landed_at": self.landed_at.isoformat()}
+        body = asdict(replace(self, declares=None))
+        body |= {"id": self.id, "slot": self.slot.id, "landed_at": self.landed_at.isoformat()}
+        body["declares"] = self.declares.to_dict() if self.declares else None
         return json.dumps(body, indent=1, sort_keys=True).encode()
 
     @classmethod
@@ -115,6 +120,7 @@ class Package:
                 "rejects": Part(**body["rejects"]) if body["rejects"] else None,
                 "landed_at": datetime.fromisoformat(body["landed_at"]),
                 "replays": tuple(body["replays"]),
+                "declares": Stream.from_dict(body["declares"]) if body.get("declares") else None,
             }
         )
 

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     crypto_symbols: str | None = Field(None, description="Coins to read: a file, or a comma separated list")
     stock_symbols: str | None = Field(None, description="Stocks to read: a file, or a comma separated list")
     seeds_path: Path = Field(Path("seeds"), description="Folder of cryptolist.txt, stocklist.txt and asset_info.csv")
+    instances_path: Path = Field(
+        Path("instances"), description="Folder of <source>/<instance>.toml, for sources that run several times over"
+    )
     source_origin: str = Field("", description="Appended to every row's source; -simulated where the market is")
     history_days: int = Field(400, ge=1, description="Days the first run of a stream or symbol reaches back")
     max_reject_share: float = Field(0.1, ge=0, le=1, description="Share of bad records above which a stream fails")

@@ -1,8 +1,10 @@
 """A stream: one kind of row, from where it lies in the lake to the tables it fills."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -27,6 +29,17 @@ class WriteMode(StrEnum):
     """The higher version stays, whatever order packages arrive in."""
     APPEND = "append"
     """Rows without a key: a package is appended once, guarded by the ledger alone."""
+
+
+class ContractMode(StrEnum):
+    """What a load does when a package's columns are not those of its table."""
+
+    EVOLVE = "evolve"
+    """A new column is added and a type is widened where nothing is lost; another type is refused."""
+    FREEZE = "freeze"
+    """The table stays as it is: a package with other columns is refused and stays pending."""
+    QUARANTINE = "quarantine"
+    """The table stays as it is: columns that do not fit are left out, said, and stay in the lake."""
 
 
 class Area(StrEnum):
@@ -71,9 +84,10 @@ class Stream:
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
         lake_path: Prefix in the lake's bucket, without slashes at its ends.
-        write_mode: What a sink does with a key it already holds.
-        warehouse_table: The raw table in Snowflake, upper case.
+        warehouse_table: The raw table in Snowflake, upper case; the name's own where it is left out.
         area: Which Snowflake schema that table is in.
+        write_mode: What a sink does with a key it already holds.
+        contract: What a load does when the columns change.
     """
 
     name: str
@@ -81,9 +95,10 @@ class Stream:
     primary_key: tuple[str, ...]
     cursor_field: str | None
     lake_path: str
-    warehouse_table: str
-    area: Area
+    warehouse_table: str = ""
+    area: Area = Area.BATCH
     write_mode: WriteMode = WriteMode.UPSERT
+    contract: ContractMode = ContractMode.EVOLVE
     landed_schema: pa.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +114,8 @@ class Stream:
                 raise ConfigError(f"stream {self.name}: column '{f.name}' is one the platform adds itself")
         if not self.primary_key and self.write_mode is not WriteMode.APPEND:
             raise ConfigError(f"stream {self.name}: an upsert needs a primary key")
+        if not self.warehouse_table:
+            object.__setattr__(self, "warehouse_table", self.name.upper())
         landed = self.schema.append(pa.field(ROW_VERSION, pa.string(), nullable=False))
         object.__setattr__(self, "landed_schema", landed)
 
@@ -113,3 +130,64 @@ class Stream:
             columns.remove(LOAD_TIMESTAMP)
             columns.insert(columns.index("observed_at") + 1, LOAD_TIMESTAMP)
         return tuple(columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything a load needs to know of the stream, JSON-able: what a manifest carries."""
+        return {
+            "name": self.name,
+            "columns": [_column(f) for f in self.schema],
+            "primary_key": list(self.primary_key),
+            "cursor_field": self.cursor_field,
+            "lake_path": self.lake_path,
+            "warehouse_table": self.warehouse_table,
+            "area": self.area.value,
+            "write_mode": self.write_mode.value,
+            "contract": self.contract.value,
+        }
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ConfigError: It names a type that no sink may store.
+        """
+        return cls(
+            name=body["name"],
+            schema=pa.schema([_field(body["name"], column) for column in body["columns"]]),
+            primary_key=tuple(body["primary_key"]),
+            cursor_field=body["cursor_field"],
+            lake_path=body["lake_path"],
+            warehouse_table=body["warehouse_table"],
+            area=Area(body["area"]),
+            write_mode=WriteMode(body["write_mode"]),
+            contract=ContractMode(body["contract"]),
+        )
+
+
+_TYPES = {str(t): t for t in (pa.string(), pa.bool_(), pa.date32(), pa.int32(), pa.int64(), pa.float64(), INSTANT)}
+_DECIMAL = re.compile(r"decimal128\((\d+), (\d+)\)")
+
+
+def type_named(name: str) -> pa.DataType | None:
+    """Return the allowed type that Arrow writes like this, None where there is none."""
+    if match := _DECIMAL.fullmatch(name):
+        return pa.decimal128(int(match[1]), int(match[2]))
+    return _TYPES.get(name)
+
+
+def _column(field: "pa.Field[Any]") -> dict[str, Any]:
+    least = (field.metadata or {}).get(b"min")
+    return {"name": field.name, "type": str(field.type), "nullable": field.nullable} | (
+        {"min": least.decode()} if least else {}
+    )
+
+
+def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
+    type_ = type_named(column["type"])
+    if type_ is None:
+        raise ConfigError(
+            f"stream {stream}: column '{column['name']}' has type {column['type']}, which no sink may store"
+        )
+    metadata = {b"min": column["min"].encode()} if "min" in column else None
+    return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +35,11 @@ class Lake:
 
     def sealed(self, stream: Stream, slot: Slot, revision: int = 0) -> Package | None:
         """Return the package of this slot and revision if its manifest is there."""
-        data = self.storage.get(f"{_folder(stream, slot, revision)}/{MANIFEST}")
+        return self.open(f"{_folder(stream, slot, revision)}/{MANIFEST}")
+
+    def open(self, manifest_key: str) -> Package | None:
+        """Return the package of a manifest, None where it is not there."""
+        data = self.storage.get(manifest_key)
         return Package.from_json(data) if data else None
 
     def revisions(self, stream: Stream, slot: Slot) -> list[Package]:
@@ -101,6 +106,7 @@ class Lake:
             run_id=run_id,
             landed_at=datetime.now(UTC),
             replays=replays,
+            declares=stream,
         )
         faults.at("before_manifest")
         if self.storage.put_if_absent(package.manifest_key, package.to_json()):
@@ -109,6 +115,10 @@ class Lake:
         if winner is None:
             raise SinkUnavailableError(f"{package.manifest_key} was refused as existing, yet is not there; try again")
         return winner
+
+    def rows(self, package: Package) -> "PackageRows":
+        """Return a package's rows, for a sink."""
+        return PackageRows(self, package)
 
     def scan(self, package: Package) -> Iterator[pa.RecordBatch]:
         """Yield a package's rows (own columns and ``row_version``), checking every part against the manifest.
@@ -169,6 +179,28 @@ class Lake:
         for key, written in keys.items():
             if key not in named and (key.rpartition("/")[0] in sealed or written < older_than):
                 yield key
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRows:
+    """The rows of a package as a sink takes them; every part is checked against the manifest."""
+
+    lake: Lake
+    package: Package
+
+    @property
+    def count(self) -> int:
+        """How many the manifest names."""
+        return self.package.rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield them in batches; see ``Lake.scan``."""
+        return self.lake.scan(self.package)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Yield the package's parts as they lie in the lake; see ``Lake.fetch``."""
+        for part in self.package.parts:
+            yield self.lake.fetch(part, folder)
 
 
 def _folder(stream: Stream, slot: Slot, revision: int) -> str:

@@ -17,6 +17,7 @@ from tickvault.ledger.packages import Packages
 from tickvault.ledger.publications import Publications
 from tickvault.ledger.rejects import Rejects
 from tickvault.ledger.runs import Run, Runs
+from tickvault.ledger.schemas import Schemas
 
 __all__ = ["Ledger", "LockHeldError", "Pending", "Run"]
 
@@ -36,7 +37,8 @@ class Ledger:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self.runs = Runs(connection)
-        self.packages = Packages(connection)
+        self.schemas = Schemas(connection)
+        self.packages = Packages(connection, self.schemas)
         self.rejects = Rejects(connection)
         self.loads = Loads(connection)
         self.offsets = Offsets(connection)

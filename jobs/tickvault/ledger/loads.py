@@ -87,25 +87,31 @@ class Loads:
         )[0]
         return since
 
-    def count(self, sink: str, target: str) -> int:
-        """Return how many packages the ledger holds for loaded into this target."""
-        return int(
-            self._db.one(
-                "SELECT coalesce(sum(loads), 0) FROM data_platform.load_totals WHERE sink = %s AND target = %s",
-                *(sink, target),
-            )[0]
+    def agrees(self, sink: str, target: str, held: int) -> bool:
+        """Tell whether a target holds as many packages as this ledger says, and it did when they were compared."""
+        known, surplus = self._db.one(
+            """SELECT (SELECT coalesce(sum(loads), 0) FROM data_platform.load_totals WHERE sink = %s AND target = %s),
+                (SELECT coalesce(sum(surplus), 0) FROM data_platform.deliveries WHERE sink = %s AND target = %s)""",
+            *(sink, target, sink, target),
         )
+        return held == int(known) + int(surplus)
 
     def correct(self, sink: str, target: str, loaded: Callable[[], set[str]]) -> None:
         """Bring the copy of a target's ledger in line with it: what the target has not loaded is pending again."""
         known = {row[0] for row in self._db.rows("SELECT package_id FROM data_platform.loads WHERE sink = %s", sink)}
         held = loaded()  # asked afterwards: what others load meanwhile is not taken for lost
         which = "WHERE sink = %s AND package_id = ANY (%s)"
-        self._db.run(f"DELETE FROM data_platform.loads {which}", sink, list(known - held))
-        self._db.run(
-            f"UPDATE data_platform.loads SET target = %s {which} AND target IS DISTINCT FROM %s",
-            *(target, sink, list(known & held), target),
-        )
+        with self._db.transaction():
+            self._db.run(f"DELETE FROM data_platform.loads {which}", sink, list(known - held))
+            self._db.run(
+                f"UPDATE data_platform.loads SET target = %s {which} AND target IS DISTINCT FROM %s",
+                *(target, sink, list(known & held), target),
+            )
+            self._db.run(
+                """INSERT INTO data_platform.deliveries VALUES (%s, %s, '-infinity', %s)
+                ON CONFLICT (sink, target) DO UPDATE SET surplus = EXCLUDED.surplus""",
+                *(sink, target, len(held - known)),
+            )
 
     def mirror(self, sink: str, package: Package, result: LoadResult, run_id: str, target: str | None = None) -> None:
         """Note a load that another database's own ledger holds already; that ledger is the truth, this a copy."""

@@ -8,6 +8,7 @@ from tickvault.core.package import Cursor, Package, Reject
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.schemas import Schemas
 
 COLUMNS = ("package", "rows", "rejected", "failed", "landed", "loaded into")
 """What ``latest`` shows of a package."""
@@ -17,8 +18,8 @@ WATERMARK_COLUMNS = ("source_name", "watermark_column", "watermark_value")
 class Packages:
     """The sealed packages of all streams."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
+    def __init__(self, connection: Connection, schemas: Schemas) -> None:
+        self._db, self._schemas = connection, schemas
 
     def register(self, stream: Stream, package: Package, rejects: Iterable[Reject]) -> bool:
         """Note a sealed package and its rejects; False when it was noted before. Its cursor is the watermark."""
@@ -37,6 +38,7 @@ class Packages:
             )
             if not noted:
                 return False
+            self._schemas.note(package)
             self._db.run_many(
                 """INSERT INTO data_platform.rejects
                     (package_id, ordinal, source, stream, slot, item, column_name, reason, record)

@@ -48,7 +48,7 @@ def default_folder() -> Path:
     Raises:
         ConfigError: Neither is there.
     """
-    candidates = (Path("seeds"), Path(__file__).resolve().parents[2] / "seeds")
+    candidates = (Path("seeds"), Path(__file__).resolve().parents[3] / "seeds")
     for folder in candidates:
         if (folder / ASSET_INFO).is_file():
             return folder

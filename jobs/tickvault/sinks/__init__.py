@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
-from tickvault.core.batch import LoadResult
+from tickvault.core.batch import LoadResult, Rows
+from tickvault.core.claim import Claim, PackageClaim
 from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream
@@ -24,19 +25,32 @@ class Sink(ABC):
         _ = settings
         return None
 
-    @abstractmethod
     def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
-        """Merge a package and note it in the target's own ledger, in one transaction of the target.
+        """Load a package; see ``load``."""
+        return self.load(stream, self.lake.rows(package), PackageClaim(package, run_id))
+
+    @abstractmethod
+    def load(self, stream: Stream, rows: Rows, claim: Claim) -> LoadResult:
+        """Merge rows under a claim: rows and claim are in the target together, in one transaction of it, or neither.
+
+        Args:
+            stream: What the rows are; its contract says what happens where the table has other columns.
+            rows: The rows.
+            claim: What they are noted as in the target's own ledger; where that holds it already, nothing is done.
 
         Raises:
             SinkUnavailableError: The target does not answer or its lock could not be had; nothing was written.
             LoadRejectedError: The target refuses the rows; nothing was written.
-            SchemaMismatchError: The package's columns do not fit the table's.
+            SchemaMismatchError: The rows' columns do not fit the table's.
         """
 
     @abstractmethod
     def loaded(self) -> set[str]:
         """Return the ids of all packages the target's own ledger holds."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return how many packages the target's own ledger holds: cheap, however many there are."""
 
     @abstractmethod
     def close(self) -> None:

@@ -7,9 +7,11 @@ import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tickvault.core import faults
-from tickvault.core.batch import LoadResult
+from tickvault.core.batch import LoadResult, Rows
+from tickvault.core.claim import Claim
+from tickvault.core.contract import Fit
 from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
-from tickvault.core.package import Package, fingerprint
+from tickvault.core.package import fingerprint
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
 from tickvault.engines.postgres.errors import RetryableError
@@ -38,18 +40,18 @@ class PostgresSink(Sink):
     def __init__(self, settings: Settings, lake: Lake) -> None:
         super().__init__(settings, lake)
         self._session: PostgresSession | None = None
-        self._prepared: set[tuple[str, str]] = set()
+        self._prepared: dict[Stream, Fit] = {}
         self._unanswered: set[str] = set()
 
-    def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
-        """Merge a package and note it in ``data_platform.loads``, in one transaction.
+    def load(self, stream: Stream, rows: Rows, claim: Claim) -> LoadResult:
+        """Merge rows and note the claim, in one transaction.
 
         A lost connection and a deadlock are tried again, each time on a new connection.
 
         Raises:
             SinkUnavailableError: PostgreSQL does not answer, or a lock could not be had in ``LOCK_WAIT_SECONDS``.
             LoadRejectedError: PostgreSQL refuses the rows, or they are not those the manifest names.
-            SchemaMismatchError: The package's columns do not fit the table's.
+            SchemaMismatchError: The rows' columns do not fit the table's.
             ConfigError: PostgreSQL refuses the user, or a privilege is missing.
         """
         attempts = Retrying(
@@ -58,7 +60,7 @@ class PostgresSink(Sink):
             retry=retry_if_exception_type(RetryableError),
             reraise=True,
         )
-        return attempts(self._attempt, stream, package, run_id)
+        return attempts(self._attempt, stream, rows, claim)
 
     def loaded(self) -> set[str]:
         """Return the ids of all packages that ``data_platform.loads`` holds for this sink."""
@@ -70,6 +72,14 @@ class PostgresSink(Sink):
             self.close()
             raise
         return {package_id for (package_id,) in rows}
+
+    def count(self) -> int:
+        """Return how many packages ``data_platform.loads`` holds for this sink."""
+        session = self._connected()
+        sql = "SELECT coalesce(sum(loads), 0)::bigint FROM data_platform.load_totals WHERE sink = $1"
+        ((loads,),) = session.rows(sql, self.name)
+        session.commit()
+        return int(loads)
 
     def close(self) -> None:
         """Give the connection back; an open transaction is undone by it."""
@@ -85,92 +95,90 @@ class PostgresSink(Sink):
             self._session.commit()
         return self._session
 
-    def _attempt(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
+    def _attempt(self, stream: Stream, rows: Rows, claim: Claim) -> LoadResult:
         try:
             session = self._connected()
-            table_of = (stream.name, fingerprint(stream.landed_schema))
-            if table_of not in self._prepared:
-                prepare(session, stream)
-                self._prepared.add(table_of)
-            result = self._loaded_before(session, stream, package, run_id)
+            fitted = self._prepared.get(stream)
+            if fitted is None:
+                fitted = self._prepared[stream] = prepare(session, stream)
+            result = self._taken(session, stream, claim)
             if result is None:
-                result = self._load(session, stream, package)
-                self._note(session, package, result)
+                result = replace(self._load(session, fitted, rows, claim), left_out=fitted.left_out)
+                self._note(session, claim, result)
                 faults.at("between_merge_and_commit")
-                self._unanswered.add(package.id)
+                self._unanswered.add(claim.id)
             session.commit()
         except BaseException:
             # After an error the connection is of no use but for a rollback, and its end is one.
             self.close()
             raise
-        self._unanswered.discard(package.id)
+        self._unanswered.discard(claim.id)
         faults.at("after_commit")
         return result
 
-    def _loaded_before(
-        self, session: PostgresSession, stream: Stream, package: Package, run_id: str
-    ) -> LoadResult | None:
-        """Claim the package in the ledger; return what the ledger says when it was loaded before."""
-        key = (package.id, self.name)
+    def _taken(self, session: PostgresSession, stream: Stream, claim: Claim) -> LoadResult | None:
+        """Make the claim in the ledger; return what the ledger says when it was made before."""
+        package, key = claim.package, (claim.id, self.name)
         claimed = session.run(
             """INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id)
             VALUES ($1, $2, $3, $4, $5::timestamptz, $6) ON CONFLICT DO NOTHING""",
-            *(*key, package.source, stream.name, package.slot.time.isoformat(), run_id),
+            *(*key, package.source, stream.name, package.slot.time.isoformat(), claim.run_id),
         )
         if claimed:
             return None
         sql = f"SELECT run_id, {_COUNTS} FROM data_platform.loads WHERE package_id = $1 AND sink = $2"
         ((owner, *counts),) = session.rows(sql, *key)
-        # If our own COMMIT was not answered and the row is ours, then it is this call that loaded the package.
-        ours = package.id in self._unanswered and owner == run_id
+        # If our own COMMIT was not answered and the row is ours, then it is this call that loaded the rows.
+        ours = claim.id in self._unanswered and owner == claim.run_id
         return replace(LoadResult(*counts), already=not ours)
 
-    def _note(self, session: PostgresSession, package: Package, result: LoadResult) -> None:
+    def _note(self, session: PostgresSession, claim: Claim, result: LoadResult) -> None:
         session.run(
             f"UPDATE data_platform.loads SET ({_COUNTS}) = ($3, $4, $5, $6, $7, $8, $9)"
             " WHERE package_id = $1 AND sink = $2",
-            *(package.id, self.name, result.read, result.inserted, result.updated, result.unchanged),
+            *(claim.id, self.name, result.read, result.inserted, result.updated, result.unchanged),
             *(result.superseded, result.duplicates, result.rejected),
         )
 
-    def _load(self, session: PostgresSession, stream: Stream, package: Package) -> LoadResult:
-        batches = _fitted(stream, self.lake.scan(package))
+    def _load(self, session: PostgresSession, fitted: Fit, rows: Rows, claim: Claim) -> LoadResult:
+        stream, columns = fitted.stream, fitted.stream.landed_schema
+        batches = _fitted(fitted, rows.batches())
         if stream.write_mode is WriteMode.APPEND:
-            owned = (b.append_column(_PACKAGE_ID, pa.repeat(package.id, b.num_rows)) for b in batches)
-            read = session.copy(stream.name, stream.landed_schema.append(_PACKAGE_ID), owned, schema="public")
+            owned = (b.append_column(_PACKAGE_ID, pa.repeat(claim.id, b.num_rows)) for b in batches)
+            read = session.copy(stream.name, columns.append(_PACKAGE_ID), owned, schema="public")
             faults.at("after_stage")
-            _compare(package, read)
+            _compare(claim, rows, read)
             return LoadResult(read=read, inserted=read)
-        staged = f"stage_{fingerprint(stream.landed_schema)}"
+        staged = f"stage_{fingerprint(columns)}"
         stage(session, stream, staged)
-        read = session.copy(staged, stream.landed_schema, batches)
+        read = session.copy(staged, columns, batches)
         faults.at("after_stage")
-        _compare(package, read)
+        _compare(claim, rows, read)
         # The version in the merge keeps rows right in any order. The lock keeps the counts right too, and two merges
         # into one table from waiting for each other's rows; who reads is not held up.
         session.run(f"LOCK TABLE ONLY {table(stream)} IN SHARE ROW EXCLUSIVE MODE")
         faults.at("after_lock")
-        return merge(session, stream, staged, package.id, read)
+        return merge(session, stream, staged, claim.id, read)
 
 
-def _compare(package: Package, read: int) -> None:
-    if read != package.rows:
-        raise LoadRejectedError(f"{package.id}: its manifest names {package.rows} rows, its parts hold {read}")
+def _compare(claim: Claim, rows: Rows, read: int) -> None:
+    if read != rows.count:
+        raise LoadRejectedError(f"{claim.id}: its manifest names {rows.count} rows, its parts hold {read}")
 
 
-def _fitted(stream: Stream, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Give batches the stream's columns: one that a package of an earlier day lacks is null.
+def _fitted(fitted: Fit, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Give batches the columns that are loaded: one that a package of an earlier day lacks is null.
 
     Raises:
         SchemaMismatchError: A column has another type, a required one is missing, or one is unknown.
     """
-    wanted = stream.landed_schema
+    stream, wanted = fitted.stream, fitted.stream.landed_schema
     for batch in batches:
         if batch.schema.equals(wanted):
             yield batch
             continue
         for name in batch.schema.names:
-            if name not in wanted.names:
+            if name not in fitted.known:
                 raise SchemaMismatchError(stream.name, name, "no such column", "one in the package")
         columns = []
         for field in wanted:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from tickvault.core import faults
-from tickvault.core.batch import LoadResult
+from tickvault.core.batch import LoadResult, Rows
+from tickvault.core.claim import Claim
 from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailableError
-from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
 from tickvault.engines.snowflake import tables
@@ -28,6 +28,7 @@ from tickvault.lake import Lake
 from tickvault.sinks import Sink
 
 _log = logging.getLogger(__name__)
+_INSTANT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class SnowflakeSink(Sink):
@@ -49,24 +50,31 @@ class SnowflakeSink(Sink):
         place = f"{settings.snowflake_host or ''}/{settings.snowflake_account}/{settings.snowflake_database}"
         return place.upper()
 
-    def write(self, stream: Stream, package: Package, run_id: str) -> LoadResult:
-        """Merge a package and note it in the ledger, in one transaction; see ``Sink.write``."""
+    def load(self, stream: Stream, rows: Rows, claim: Claim) -> LoadResult:
+        """Merge rows and note the claim in the ledger, in one transaction; see ``Sink.load``."""
         try:
-            self._preparation.prepare(stream)
-            if done := self._ledger(package.id):
+            fitted = self._preparation.prepare(stream)
+            if done := self._ledger(claim.id):
                 return done[1]
             attempt = f"{datetime.now(UTC).strftime(TIME)}_{uuid.uuid4().hex[:12]}"
             staging = self.names.staging(attempt)
-            if package.rows:
-                self._stage(stream, package, attempt, staging)
-            result = self._load(stream, package, run_id, attempt, staging)
+            if rows.count:
+                self._stage(fitted.stream, rows, claim, attempt)
+            result = self._load(fitted.stream, rows, claim, attempt)
         except BaseException:
             # The session may be lost or inside a transaction. Its end rolls back, also without an answer, and the
             # staging table is swept up by a later load.
             self.close()
             raise
         self._preparation.drop(staging)
-        return result
+        return replace(result, left_out=fitted.left_out)
+
+    def count(self) -> int:
+        """Return how many packages this database holds; Snowflake knows the number without reading the table."""
+        try:
+            return int(str(self._run(f"SELECT COUNT(*) FROM {self.names.loads}")[0][0]))
+        except MissingObjectError:
+            return 0
 
     def loaded(self) -> set[str]:
         """Return the ids of all packages this database holds."""
@@ -86,29 +94,30 @@ class SnowflakeSink(Sink):
             self._session = Connection(self.settings)
         return self._session.run(statement, *values)
 
-    def _ledger(self, package_id: str) -> tuple[str, LoadResult] | None:
-        """Return who loaded a package and with what result, or None."""
+    def _ledger(self, claim_id: str) -> tuple[str, LoadResult] | None:
+        """Return who made a claim and with what result, or None."""
         counts = ", ".join(tables.COUNTS.values())
-        found = self._run(f"SELECT ATTEMPT, {counts} FROM {self.names.loads} WHERE PACKAGE_ID = %s", package_id)
+        found = self._run(f"SELECT ATTEMPT, {counts} FROM {self.names.loads} WHERE PACKAGE_ID = %s", claim_id)
         if not found:
             return None
         attempt, *numbers = found[0]
-        counted = {name: int(str(n)) for name, n in zip(tables.COUNTS, numbers, strict=True)}
-        return str(attempt), LoadResult(**counted, already=True)
+        read, inserted, updated, unchanged, superseded, duplicates, rejected = (int(str(n)) for n in numbers)
+        result = LoadResult(read, inserted, updated, unchanged, superseded, duplicates, rejected, already=True)
+        return str(attempt), result
 
-    def _stage(self, stream: Stream, package: Package, attempt: str, staging: str) -> None:
+    def _stage(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> None:
+        staging, location = self.names.staging(attempt), f"{self.names.stage}/{claim.id}/{attempt}"
         self._run(tables.create_staging(stream, staging))
-        location = f"{self.names.stage}/{package.id}/{attempt}"
         with scratch() as aside:
-            for part in package.parts:
-                self._put(self.lake.fetch(part, aside), location)
+            for file in rows.files(aside):
+                self._put(file, location)
         faults.at("after_put")
         self._run(tables.copy(staging, f"{location}/"))
-        rows = self._run(f"SELECT COUNT(*) FROM {staging}")[0][0]
+        arrived = self._run(f"SELECT COUNT(*) FROM {staging}")[0][0]
         faults.at("after_copy")
-        if rows != package.rows:
+        if arrived != rows.count:
             raise LoadRejectedError(
-                f"{package.id}: the manifest says {package.rows} rows, {rows} arrived in {staging}; nothing was loaded"
+                f"{claim.id}: the manifest says {rows.count} rows, {arrived} arrived in {staging}; nothing was loaded"
             )
 
     def _put(self, path: Path, location: str) -> None:
@@ -118,15 +127,15 @@ class SnowflakeSink(Sink):
         if status not in {"UPLOADED", "SKIPPED"}:  # skipped: a repeated request of our own, the name is nobody else's
             raise SinkUnavailableError(f"PUT of {path.name} to @{location} answered {status}, not UPLOADED; try again")
 
-    def _load(self, stream: Stream, package: Package, run_id: str, attempt: str, staging: str) -> LoadResult:
+    def _load(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
         self._begin(self.names.target(stream), attempt)
         faults.at("after_lock")
-        if not self._ledger(package.id):
-            self._merge(stream, package, run_id, attempt, staging)
+        if not self._ledger(claim.id):
+            self._note(claim, attempt, self._merge(stream, rows, claim, attempt))
             faults.at("between_merge_and_commit")
         self._commit()
         faults.at("after_commit")
-        return self._settled(package, attempt)
+        return self._settled(claim, attempt)
 
     def _begin(self, target: str, attempt: str) -> None:
         """Begin a transaction that holds the target's lock, waiting for whoever holds it."""
@@ -156,28 +165,30 @@ class SnowflakeSink(Sink):
                 said = True
             time.sleep(0.25)
 
-    def _merge(self, stream: Stream, package: Package, run_id: str, attempt: str, staging: str) -> None:
-        target, now = self.names.target(stream), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-        if not package.rows:
-            result = LoadResult()
-        elif stream.write_mode is WriteMode.APPEND:
-            self._run(tables.append(stream, staging, target), package.id, now, package.id)
-            result = LoadResult(read=package.rows, inserted=package.rows)
-        else:
-            counts = self._run(tables.classify(stream, staging, target))[0]
-            inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
-            self._run(tables.merge(stream, staging, target), package.id, now)
-            result = LoadResult(
-                package.rows, inserted, updated, unchanged, superseded, duplicates=package.rows - winners
-            )
+    def _merge(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
+        target, staging = self.names.target(stream), self.names.staging(attempt)
+        now = datetime.now(UTC).strftime(_INSTANT)
+        if not rows.count:
+            return LoadResult()
+        if stream.write_mode is WriteMode.APPEND:
+            self._run(tables.append(stream, staging, target), claim.id, now, claim.id)
+            return LoadResult(read=rows.count, inserted=rows.count)
+        counts = self._run(tables.classify(stream, staging, target))[0]
+        inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
+        self._run(tables.merge(stream, staging, target), claim.id, now)
+        duplicates = rows.count - winners
+        return LoadResult(rows.count, inserted, updated, unchanged, superseded, duplicates=duplicates)
+
+    def _note(self, claim: Claim, attempt: str, result: LoadResult) -> None:
+        package = claim.package
         numbers = [getattr(result, name) for name in tables.COUNTS]
-        row = [package.id, package.source, package.stream, package.slot.id, run_id, attempt, *numbers]
+        row = [claim.id, package.source, package.stream, package.slot.id, claim.run_id, attempt, *numbers]
         self._run(
             f"INSERT INTO {self.names.loads} SELECT {', '.join(['%s'] * len(row))}, CAST(%s AS {tables.INSTANT_TYPE})"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self.names.loads} WHERE PACKAGE_ID = %s)",
             *row,
-            now,
-            package.id,
+            datetime.now(UTC).strftime(_INSTANT),
+            claim.id,
         )
 
     def _commit(self) -> None:
@@ -190,13 +201,13 @@ class SnowflakeSink(Sink):
             _log.warning("the answer to COMMIT is lost, asking the ledger: %s", error)
             self.close()
 
-    def _settled(self, package: Package, attempt: str) -> LoadResult:
+    def _settled(self, claim: Claim, attempt: str) -> LoadResult:
         # After COMMIT this session has no transaction, so it sees what everybody sees.
-        found = self._ledger(package.id)
+        found = self._ledger(claim.id)
         if found is None:
             raise SinkUnavailableError(
-                f"{package.id}: COMMIT was sent, yet the ledger does not hold the package: the transaction had ended"
-                " before; nothing was loaded, try again"
+                f"{claim.id}: COMMIT was sent, yet the ledger does not hold it: the transaction had ended before;"
+                " nothing was loaded, try again"
             )
         by, result = found
         return replace(result, already=by != attempt)

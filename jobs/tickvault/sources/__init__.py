@@ -1,10 +1,10 @@
 """The contract of a source: what it is given, and what it yields. One module beside this per provider."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from tickvault.core.batch import Batch
 from tickvault.core.package import Cursor
@@ -19,7 +19,8 @@ from tickvault.engines.http.client import HttpClient
 class Context:
     """What a source may use. ``symbols`` and ``days`` are the user's own choice, None where he made none.
 
-    ``missing`` names the symbols an earlier read of the slot left out, when only they are to be read.
+    ``missing`` names the symbols an earlier read of the slot left out, when only they are to be read. ``instance`` is
+    which of several configurations of the source this is, and ``options`` what its file says.
     """
 
     settings: Settings
@@ -28,6 +29,8 @@ class Context:
     symbols: tuple[str, ...] | None = None
     days: int | None = None
     missing: tuple[str, ...] = ()
+    instance: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
@@ -48,10 +51,28 @@ class Source(ABC):
     """Reads one provider. A module in ``sources/`` holds exactly one, and is found by its name."""
 
     name: ClassVar[str]
-    streams: ClassVar[tuple[Stream, ...]]
+    streams: ClassVar[tuple[Stream, ...]] = ()
 
     def __init__(self, context: Context) -> None:
         self.context = context
+
+    @property
+    def identity(self) -> str:
+        """What packages and cursors are named by: the source, and which instance of it."""
+        return f"{self.name}-{self.context.instance}" if self.context.instance else self.name
+
+    def asking_for(self, missing: tuple[str, ...]) -> Self:
+        """Return the source anew, for what an earlier read of the slot left out, where there is any."""
+        return type(self)(replace(self.context, missing=missing))
+
+    def discover(self) -> Iterator[Stream]:
+        """Yield the streams there are to read: those declared, or what a source finds when it runs.
+
+        Raises:
+            SourceUnavailableError: The source cannot be asked.
+            ConfigError: The instance's options do not say what is to be read.
+        """
+        yield from self.streams
 
     def off(self) -> str | None:
         """Say why this source is switched off (no key, no address), or None when it is on."""
@@ -64,7 +85,7 @@ class Source(ABC):
         What fails for one symbol is a FAILED outcome and the others go on; what fails for all is raised.
 
         Args:
-            stream: One of ``streams``.
+            stream: One of those discovered.
             since: Cursor of the latest earlier package, None on the first run. A symbol missing in it is new and
                 gets ``context.history_days`` of history; ``context.days`` holds for known ones too.
 

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tickvault.core import faults, revisions
+from tickvault.core import faults, instance, revisions
 from tickvault.core.batch import Batch
 from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, TransientError
 from tickvault.core.package import Outcome, OutcomeStatus, Package
+from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.http.client import HttpClient
 from tickvault.engines.storage import open_storage
@@ -32,28 +34,39 @@ class Extraction:
     symbols: tuple[str, ...] | None = None
     days: int | None = None
     force: bool = False
+    instance: str | None = None
     exclusive: bool = True
 
     @property
     def name(self) -> str:
         """The job's name."""
-        return f"extract-{self.source.replace('_', '-')}"
+        return "-".join(["extract", self.source.replace("_", "-"), *([self.instance] if self.instance else [])])
+
+    def open(self, settings: Settings, slot: Slot) -> Source:
+        """Return the source, ready to be asked for its streams and to read them.
+
+        Raises:
+            ConfigError: There is no such source, or no such instance of it.
+        """
+        kind, options = catalog.source(self.source), {}
+        if self.instance:
+            options = instance.options(settings.instances_path, self.source, self.instance)
+        client = HttpClient(settings)
+        return kind(Context(settings, client, slot, self.symbols, self.days, (), self.instance, options))
 
     def run(self, session: Session) -> None:
         """Land the streams one after the other; one that fails does not stop the others."""
-        kind = catalog.source(self.source)
         lake = Lake(open_storage(session.settings))
-        http = HttpClient(session.settings)
-        context = Context(session.settings, http, session.slot, self.symbols, self.days)
-        off = kind(context).off()
+        source = self.open(session.settings, session.slot)
+        off = source.off()
         if off:
             session.report.notes.append(f"{self.source} is off: {off}")
             session.report.details["off"] = off
             return
         errors: list[PlatformError] = []
-        for stream in kind.streams:
+        for stream in source.discover():
             try:
-                self._land(session, lake, kind, context, stream)
+                self._land(session, lake, source, stream)
             except InterruptedRunError:  # asked to stop: the other streams must not begin
                 raise
             except PlatformError as error:
@@ -63,7 +76,7 @@ class Extraction:
             # A retry may still mend what is transient; what landed is sealed and will not be read again.
             raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
 
-    def _land(self, session: Session, lake: Lake, kind: type[Source], context: Context, stream: Stream) -> None:
+    def _land(self, session: Session, lake: Lake, source: Source, stream: Stream) -> None:
         sealed = lake.revisions(stream, session.slot)
         for package in sealed:  # a crash between manifest and ledger is mended here
             session.ledger.packages.register(stream, package, lake.rejects(package))
@@ -72,11 +85,10 @@ class Extraction:
             _say_complete(session, sealed)
             _check_share(session, lake, sealed)
             return
-        if missing and not self.force:
-            context = replace(context, missing=missing)
-        since = session.ledger.packages.resume_from(self.source, stream, session.slot, inclusive=not self.force)
-        batches = _watched(kind(context).read(stream, since), stream)
-        package = lake.land(self.source, stream, batches, session.slot, session.run.run_id, revision=len(sealed))
+        source = source.asking_for(() if self.force else missing)
+        since = session.ledger.packages.resume_from(source.identity, stream, session.slot, inclusive=not self.force)
+        batches = _watched(source.read(stream, since), stream)
+        package = lake.land(source.identity, stream, batches, session.slot, session.run.run_id, len(sealed))
         faults.at("between_manifest_and_ledger")
         session.ledger.packages.register(stream, package, lake.rejects(package))
         _account(session, package, revisions.failed([*sealed, package]))

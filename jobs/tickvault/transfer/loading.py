@@ -48,7 +48,7 @@ class Loading:
         lake = Lake(open_storage(session.settings))
         errors: list[PlatformError] = []
         with kind(session.settings, lake) as sink:
-            if target:
+            if target and not session.ledger.loads.agrees(self.sink, target, sink.count()):
                 session.ledger.loads.correct(self.sink, target, sink.loaded)
             pending = session.ledger.loads.pending(self.sink, self.sources, target)
             ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
@@ -74,13 +74,14 @@ class Loading:
         return errors
 
     def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
-        stream = catalog.stream(item.source, item.stream)
-        package = lake.sealed(stream, item.slot, item.revision)
+        package = lake.open(item.manifest_key)
         if package is None:
             raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
+        # Manifests of before say nothing of their stream: those streams are the platform's own, or a source's.
+        stream = package.declares or catalog.stream(item.source, item.stream)
         result = sink.write(stream, package, session.run.run_id)
         session.ledger.loads.mirror(self.sink, package, result, session.run.run_id, sink.target(session.settings))
-        _account(session, item.package_id, result)
+        _account(session, item, result)
 
 
 def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
@@ -90,7 +91,10 @@ def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
     return error
 
 
-def _account(session: Session, package_id: str, result: LoadResult) -> None:
+def _account(session: Session, item: Pending, result: LoadResult) -> None:
+    package_id = item.package_id
+    if result.left_out:
+        session.report.notes.append(f"{item.stream}: left out by its contract: {', '.join(result.left_out)}")
     if result.already:
         _log.info("%s was loaded before", package_id)
         return

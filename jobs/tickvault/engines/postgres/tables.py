@@ -1,16 +1,18 @@
 """Raw tables in PostgreSQL: made from streams, widened when a stream gains a column, refused when they do not fit."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from tickvault.core.contract import Fit, fit
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
 from tickvault.engines.postgres.connection import quoted
 from tickvault.engines.postgres.session import PostgresSession
 
-_TYPES = {
+_TYPES: dict[pa.DataType, str] = {
     pa.string(): "text",
     pa.bool_(): "boolean",
     pa.date32(): "date",
@@ -24,6 +26,7 @@ _LINEAGE = {
     "package_id": "text",
     "load_timestamp": "timestamp with time zone",
 }
+_NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _DEFAULTS = {"load_timestamp": " DEFAULT now()"}
 
 _COLUMNS = """
@@ -65,25 +68,26 @@ def stage(session: PostgresSession, stream: Stream, name: str) -> None:
     session.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {quoted(name)} ({columns}) ON COMMIT DELETE ROWS")
 
 
-def prepare(session: PostgresSession, stream: Stream) -> None:
-    """Bring a stream's table into being or up to date, in a transaction of its own.
-
-    A new nullable column is added; columns that only the table has are left alone.
+def prepare(session: PostgresSession, stream: Stream) -> Fit:
+    """Bring a stream's table into being or up to date, in a transaction of its own, and say how the stream fits it.
 
     Raises:
-        SchemaMismatchError: A column has another type, a required one is missing, or the key is another one.
+        SchemaMismatchError: The stream's contract does not allow a difference, or the key is another one.
     """
-    if _missing(stream, _columns(session, stream)):
+    fitted = _fit(stream, _columns(session, stream))
+    if fitted is None or fitted.added or fitted.widened:
         # One job at a time, so that two that start together do not both create what is missing.
         session.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"tickvault.table.{stream.name}")
-        found = _columns(session, stream)
-        if not found:
+        fitted = _fit(stream, _columns(session, stream))
+        if fitted is None:
             _create(session, stream)
-        elif missing := _missing(stream, found):
-            added = ", ".join(f"ADD COLUMN {quoted(f.name)} {sql_type(f.type)}" for f in missing)
-            session.run(f"ALTER TABLE {table(stream)} {added}")
+        elif fitted.added or fitted.widened:
+            changes = [f"ADD COLUMN {quoted(f.name)} {sql_type(f.type)}" for f in fitted.added]
+            changes += [f"ALTER COLUMN {quoted(f.name)} TYPE {sql_type(f.type)}" for f in fitted.widened]
+            session.run(f"ALTER TABLE {table(stream)} {', '.join(changes)}")
     _check_key(session, stream)
     session.commit()
+    return fitted or Fit(stream, known=frozenset(stream.landed_schema.names))
 
 
 def _create(session: PostgresSession, stream: Stream) -> None:
@@ -105,26 +109,30 @@ def _columns(session: PostgresSession, stream: Stream) -> dict[str, _Column]:
     return {name: _Column(type_, required) for name, type_, required in session.rows(_COLUMNS, table(stream))}
 
 
-def _missing(stream: Stream, found: dict[str, _Column]) -> "list[pa.Field[Any]]":
-    """Return the stream's columns that the table lacks, all of them if there is no table."""
+def _fit(stream: Stream, found: dict[str, _Column]) -> Fit | None:
+    """Compare the stream with its table; None where there is no table."""
     if not found:
-        return list(stream.schema)
-    expected = {f.name: sql_type(f.type) for f in stream.schema} | _LINEAGE
-    for name, type_ in expected.items():
-        if name in found and found[name].type != type_:
+        return None
+    for name, type_ in _LINEAGE.items():
+        if name not in found:
+            raise SchemaMismatchError(stream.name, name, type_, "no such column in PostgreSQL")
+        if found[name].type != type_:
             raise SchemaMismatchError(stream.name, name, type_, f"{found[name].type} in PostgreSQL")
-    for name in found.keys() - expected.keys():
-        if found[name].required:
+    own = {name: column for name, column in found.items() if name not in _LINEAGE}
+    for name in own.keys() - set(stream.schema.names):
+        if own[name].required:
             raise SchemaMismatchError(stream.name, name, "no such column", "one that must have a value in PostgreSQL")
-    for name in _LINEAGE.keys() - found.keys():
-        raise SchemaMismatchError(stream.name, name, _LINEAGE[name], "no such column in PostgreSQL")
-    missing = [f for f in stream.schema if f.name not in found]
-    for f in missing:
-        if not f.nullable:
-            raise SchemaMismatchError(
-                stream.name, f.name, f"{sql_type(f.type)} NOT NULL", "no such column in PostgreSQL; add it by hand"
-            )
-    return missing
+    return fit(stream, {name: _arrow_type(column.type) for name, column in own.items()}, "PostgreSQL")
+
+
+def _arrow_type(name: str) -> pa.DataType | str:
+    """Return the Arrow type that is stored as one of PostgreSQL's, or its own name where none is."""
+    if match := _NUMERIC.fullmatch(name):
+        return pa.decimal128(int(match[1]), int(match[2]))
+    for type_, own in _TYPES.items():
+        if own == name:
+            return type_
+    return name
 
 
 def _check_key(session: PostgresSession, stream: Stream) -> None:

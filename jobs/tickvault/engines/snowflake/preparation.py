@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+
+from tickvault.core.contract import Fit, fit
 from tickvault.core.errors import ConfigError, LoadRejectedError, SchemaMismatchError
-from tickvault.core.stream import Stream
+from tickvault.core.stream import LINEAGE, ROW_VERSION, Stream
 from tickvault.engines.snowflake import tables
 from tickvault.engines.snowflake.session import LockedError, MissingObjectError, Row
 
@@ -27,27 +30,31 @@ class Preparation:
 
     def __init__(self, run: Callable[..., list[Row]], names: tables.Names) -> None:
         self._run, self._names = run, names
-        self._ready: set[str] = set()
+        self._ready: dict[Stream, Fit] = {}
 
-    def prepare(self, stream: Stream) -> None:
+    def prepare(self, stream: Stream) -> Fit:
         """Make what a stream's load needs: schemas, stage, ledger, its table with all its columns, its lock's row.
 
+        Returns:
+            How the stream fits its table.
+
         Raises:
-            SchemaMismatchError: A column of the table has another type.
+            SchemaMismatchError: The stream's contract does not allow a difference of the columns.
         """
+        if known := self._ready.get(stream):
+            return known
         target = self._names.target(stream)
-        if target in self._ready:
-            return
         if not self._ready:
             self._lay_foundation()
             self._sweep()
         self._repeatedly(tables.create_target(self._names, stream))
-        self._fit(stream, target)
+        fitted = self._fit(stream, target)
         self._repeatedly(
             f"INSERT INTO {self._names.lock} (TARGET) SELECT '{target}'"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self._names.lock} WHERE TARGET = '{target}')"
         )
-        self._ready.add(target)
+        self._ready[stream] = fitted
+        return fitted
 
     def _lay_foundation(self) -> None:
         try:
@@ -68,22 +75,25 @@ class Preparation:
                 return
         self._run(statement)
 
-    def _fit(self, stream: Stream, target: str) -> None:
-        """Add columns the table lacks, and refuse those of another type."""
+    def _fit(self, stream: Stream, target: str) -> Fit:
+        """Add columns the table lacks and widen those that have become too narrow, where the contract allows it."""
         columns = f"{self._names.database}.INFORMATION_SCHEMA.COLUMNS"
-        found = self._run(
-            f"SELECT UPPER(COLUMN_NAME), DATA_TYPE, NUMERIC_SCALE FROM {columns}"
+        rows = self._run(
+            f"SELECT LOWER(COLUMN_NAME), DATA_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE FROM {columns}"
             " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
             self._names.schema_of(stream),
             stream.warehouse_table,
         )
-        has = {str(name): _family(str(type_), scale) for name, type_, scale in found}
-        for field in stream.landed_schema:
-            wanted = tables.column_type(field.type)
-            if field.name.upper() not in has:
-                self._repeatedly(f"ALTER TABLE {target} ADD COLUMN {field.name} {wanted}")
-            elif has[field.name.upper()] != (family := _family_of_declaration(wanted)):
-                raise SchemaMismatchError(stream.name, field.name, family, f"{has[field.name.upper()]} in {target}")
+        found = {str(name): tables.arrow_type(str(type_), precision, scale) for name, type_, precision, scale in rows}
+        if (version := found.get(ROW_VERSION)) != pa.string():
+            raise SchemaMismatchError(stream.name, ROW_VERSION, "TEXT", f"{version or 'no such column'} in {target}")
+        fitted = fit(stream, {name: type_ for name, type_ in found.items() if name not in LINEAGE}, target)
+        for field in fitted.added:
+            self._repeatedly(f"ALTER TABLE {target} ADD COLUMN {field.name} {tables.column_type(field.type)}")
+        for field in fitted.widened:
+            type_ = tables.column_type(field.type)
+            self._repeatedly(f"ALTER TABLE {target} ALTER COLUMN {field.name} SET DATA TYPE {type_}")
+        return fitted
 
     def _sweep(self) -> None:
         """Drop staging tables that killed attempts left behind more than a day ago."""
@@ -103,13 +113,3 @@ class Preparation:
             self._run(f"DROP TABLE IF EXISTS {staging}")
         except (LockedError, LoadRejectedError, ConfigError) as error:
             _log.warning("%s is left behind and dropped by a later load: %s", staging, error)
-
-
-def _family(type_: str, scale: object) -> str:
-    return f"NUMBER with {int(str(scale or 0))} digits" if type_ == "NUMBER" else type_
-
-
-def _family_of_declaration(declared: str) -> str:
-    if declared.startswith("NUMBER"):
-        return _family("NUMBER", declared.rstrip(")").rsplit(",", 1)[1])
-    return {"VARCHAR": "TEXT", "BIGINT": _family("NUMBER", 0)}.get(declared, declared)

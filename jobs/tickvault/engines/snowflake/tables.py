@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tickvault.core.settings import Settings
-from tickvault.core.stream import LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
+from tickvault.core.stream import INSTANT, LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
 
 STAGE = "MINIO_RAW_STAGE"
 LEDGER_SCHEMA = "DATA_PLATFORM"
@@ -75,6 +75,25 @@ def column_type(type_: pa.DataType) -> str:
         return INSTANT_TYPE
     plain = {pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN", pa.date32(): "DATE", pa.float64(): "FLOAT"}
     return plain.get(type_, "BIGINT")
+
+
+def arrow_type(type_: str, precision: object, scale: object) -> pa.DataType | str:
+    """Return the Arrow type that is stored in a column of Snowflake, or Snowflake's word where none is.
+
+    A NUMBER without digits after the point is an integer: it holds those of 32 and of 64 bits.
+    """
+    if type_ == "NUMBER":
+        digits, after = int(str(precision or 38)), int(str(scale or 0))
+        return pa.decimal128(digits, after) if after else pa.int64()
+    plain: dict[str, pa.DataType] = {
+        "TEXT": pa.string(),
+        "BOOLEAN": pa.bool_(),
+        "DATE": pa.date32(),
+        "FLOAT": pa.float64(),
+    }
+    if type_ == INSTANT_TYPE:
+        return INSTANT
+    return plain.get(type_, type_)
 
 
 def foundation(names: Names) -> list[str]:

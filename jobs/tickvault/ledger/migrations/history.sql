@@ -78,10 +78,12 @@ CREATE TABLE data_platform.load_totals (
 );
 
 -- What a target has not loaded: packages noted since settled_until, and of those before it the ones in backlog.
+-- surplus is what a target held beyond this ledger's word when the two were last compared.
 CREATE TABLE data_platform.deliveries (
     sink           text NOT NULL,
     target         text NOT NULL,
     settled_until  timestamptz NOT NULL,
+    surplus        bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (sink, target)
 );
 CREATE TABLE data_platform.backlog (
