@@ -13,7 +13,7 @@ from tickvault.core import errors
 from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
 from tickvault.ledger.migrations import STEPS
-from tickvault.runs.entry import BUG, run_job
+from tickvault.runs.entry import run_job
 from tickvault.runs.session import Report, Session
 
 SLOT = Slot.parse("20261120T130000Z")
@@ -59,7 +59,7 @@ def fail(error: BaseException):
         (errors.ConfigError("no key"), 78),
         (errors.SchemaMismatchError("s", "c", "text", "int64"), 65),
         (errors.GateFailedError(["a", "b"]), 65),
-        (ZeroDivisionError("oops"), BUG),
+        (ZeroDivisionError("oops"), errors.BUG),
     ],
 )
 def test_every_error_has_its_exit_code_and_leaves_what_was_done(settings, error, code):

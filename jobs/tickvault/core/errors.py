@@ -17,6 +17,11 @@ class ExitCode(IntEnum):
     CONFIGURATION = 78
 
 
+BUG = 1
+"""How a process ends after an error nobody foresaw."""
+BUG_MESSAGE = "a bug, not a failure of yours: please report it with this traceback"
+
+
 class PlatformError(Exception):
     """Anything the platform itself reports; ``exit_code`` is how the process ends."""
 

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     flow_retry_delay_seconds: float = Field(300.0, ge=0, description="Wait before the first of them; doubles each time")
     flow_retry_delay_max_seconds: float = Field(1800.0, ge=0, description="The longest wait between two attempts")
     step_timeout_seconds: float = Field(3600.0, gt=0, description="The longest a flow's step may take")
+    service_drain_seconds: float = Field(
+        25.0, ge=0, description="Seconds a service may take to finish its work once it is told to stop"
+    )
     tickvault_termination_log: Path | None = Field(None, description="Write a run's outcome as JSON to this file")
     tickvault_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
     tickvault_log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")

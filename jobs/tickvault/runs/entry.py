@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from tickvault.core import faults, log
-from tickvault.core.errors import ExitCode, InterruptedRunError, PlatformError
+from tickvault.core.errors import BUG, BUG_MESSAGE, ExitCode, InterruptedRunError, PlatformError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot, resolve
 from tickvault.ledger import Ledger
@@ -20,8 +20,6 @@ from tickvault.runs import joblog, pushgateway
 from tickvault.runs.session import Job, Report, Session
 
 _log = logging.getLogger(__name__)
-BUG = 1
-"""Exit code of an error nobody foresaw."""
 
 
 def run_job(
@@ -90,7 +88,7 @@ def _attempt(job: Job, session: Session) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - whatever happened, the ledger must not go on saying «running»
         report.details["error"] = _say(error)
-        _log.exception("a bug, not a failure of yours: please report it with this traceback")
+        _log.exception(BUG_MESSAGE)
     finally:
         outcome = {"missing": report.missing, "notes": report.notes, **report.details}
         session.ledger.runs.finish(session.run, status, int(code), report.counts, outcome)
