@@ -37,6 +37,7 @@ KNOWN: dict[str, Schema] = {
         topologySpreadConstraints=_kubernetes("array", "topologySpreadConstraints"),
         priorityClassName=_TEXT,
     ),
+    "probes": _closed(**{kind: _kubernetes("object", "Probe") for kind in ("startup", "readiness", "liveness")}),
     "persistence": _closed(
         size=_QUANTITY,
         storageClass=_TEXT,

@@ -73,6 +73,11 @@ def _elsewhere(*engines: str) -> dict[str, Any]:
 
 
 CRON_ONLY = {"flows": {"enabled": False}, "jobs": {name: {"orchestrator": "cron"} for name in _JOBS}}
+WORKERS: dict[str, Any] = {
+    "consume-trade": {"image": "flows", "args": ["status"], "replicas": 2, "secrets": {"MINIO_ACCESS_KEY": "required"}},
+    "show": {"image": "flows", "command": ["python"], "args": ["-m", "http.server"], "service": True, "metrics": False},
+}
+"""A consumer and a server of pages, as users and later parts of the platform add them."""
 WITHOUT: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("jobs", "trino", "kafka", "prometheus", "alertReceiver", "grafana", "pgadmin")},
     "minio": {"global": _elsewhere("s3")},
@@ -85,6 +90,7 @@ RELEASES: dict[str, tuple[Path, tuple[Path, ...], dict[str, Any]]] = {
     "external": (UMBRELLA, (), EXTERNAL_ONLY),
     "managed": (UMBRELLA, (), MANAGED),
     "production": (UMBRELLA, (), PRODUCTION),
+    "workers": (UMBRELLA, (), {**PRODUCTION, "jobs": {"workers": WORKERS}}),
     **{
         f"without-{name}": (UMBRELLA, (), {**PRODUCTION, **values, name: {"enabled": False}})
         for name, values in WITHOUT.items()

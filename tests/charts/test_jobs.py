@@ -132,9 +132,6 @@ def test_a_job_knows_only_the_secrets_it_needs() -> None:
         assert ("TRINO" in secrets) == name.endswith("-trino"), name
         assert ("API_KEY" in secrets) <= name.startswith("extract-"), name
         assert all("secretRef" not in source for source in _container(spec)["envFrom"]), name
-    worker = next(item for item in release("jobs") if item["kind"] == "Deployment")
-    environment = worker["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [entry["name"] for entry in environment if "valueFrom" in entry] == ["PREFECT_API_AUTH_STRING"]
 
 
 def test_exit_codes_decide_what_is_tried_again() -> None:

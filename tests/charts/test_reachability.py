@@ -120,7 +120,7 @@ def _violations(policies: list[dict[str, Any]], parties: dict[str, End]) -> list
     ]
 
 
-@pytest.mark.parametrize("name", ["minimal", "local", "full", "production"])
+@pytest.mark.parametrize("name", ["minimal", "local", "full", "production", "workers"])
 def test_declared_connections_are_allowed_and_no_other(name: str) -> None:
     assert not _violations(_policies(name), _parties(name))
 
@@ -182,6 +182,17 @@ def test_an_ingress_opens_the_console_and_a_node_port_the_objects_too() -> None:
     for name, opened in (("production", [9001]), ("full", [9000, 9001])):
         minio = _parties(name)["minio"]
         assert [port for port in PORTS if _allowed(_policies(name), controller, minio, port)] == opened
+
+
+def test_prometheus_reaches_the_figures_of_every_worker() -> None:
+    scraped = [
+        End(tuple(template["metadata"]["labels"].items()))
+        for _, template in pods("workers")
+        if template["metadata"]["labels"].get("tickvault.io/metrics") == "true"
+    ]
+    assert [dict(end.labels)["tickvault.io/worker"] for end in scraped] == ["consume-trade"]
+    prometheus = _parties("workers")["prometheus"]
+    assert all(_allowed(_policies("workers"), prometheus, end, 8080) for end in scraped)
 
 
 def test_single_parties_may_be_allowed_more() -> None:

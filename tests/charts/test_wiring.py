@@ -48,7 +48,7 @@ def test_jobs_are_made_where_their_engine_is() -> None:
 
 
 def test_only_what_is_there_is_scraped() -> None:
-    engines = {"minio", "postgres", "trino", "prefect", "jobs"}
+    engines = {"minio", "postgres", "trino", "prefect", "jobs", "workers"}
     assert _scraped(release("full")) == {*engines, "prometheus"}
     assert _scraped(release("production")) == engines
     assert _scraped(release("without-minio")) == engines - {"minio"}
@@ -61,7 +61,8 @@ def test_the_helm_test_asks_for_each_scrape() -> None:
     for name in ("full", "production", "without-trino"):
         script = named(name, "Pod", "tickvault-prometheus-test")["spec"]["containers"][0]["command"][-1]
         (asked,) = [line.strip() for line in script.splitlines() if line.strip().startswith("for job in ")]
-        assert set(asked.removeprefix("for job in ").removesuffix("; do").split()) == _scraped(release(name))
+        # Of workers there may be none.
+        assert {*asked.removeprefix("for job in ").removesuffix("; do").split(), "workers"} == _scraped(release(name))
         assert '"up{job=\\"$job\\"} == 1"' in script
 
 
@@ -136,7 +137,7 @@ def test_a_scrape_can_be_left_out() -> None:
         "timescaledb": {"exporter": {"enabled": False}},
         "prometheus": {"enabled": True, "scrape": {"postgres": None}},
     }
-    assert _scraped(rendered(values)) == {"minio", "trino", "prefect", "jobs", "prometheus"}
+    assert _scraped(rendered(values)) == {"minio", "trino", "prefect", "jobs", "workers", "prometheus"}
 
 
 def _generated(chart: str, keys: list[str]) -> dict[str, Any]:

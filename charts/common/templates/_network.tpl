@@ -1,5 +1,6 @@
 {{/*
-A Service. Takes root, component, ports (list of name, port and optionally targetPort, nodePort), type, headless, suffix, annotations.
+A Service. Takes root, component, ports (list of name, port and optionally targetPort, nodePort), type, headless, suffix, annotations,
+selector (further labels of its pods).
 */}}
 {{- define "common.service" -}}
 apiVersion: v1
@@ -15,6 +16,7 @@ spec:
   type: {{ .type | default "ClusterIP" }}
   {{- end }}
   selector: {{- include "common.selector" (dict "root" .root "component" .component) | nindent 4 }}
+    {{- with .selector }}{{ toYaml . | nindent 4 }}{{ end }}
   ports:
     {{- $type := .type }}
     {{- range .ports }}

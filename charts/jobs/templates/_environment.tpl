@@ -28,3 +28,16 @@
 {{- define "jobs.settings" -}}
 - configMapRef: {name: {{ .Release.Name }}-settings}
 {{- end }}
+{{/* What one job or worker reads beside the settings that all have. Takes root and own (complete). */}}
+{{- define "jobs.ownEnv" -}}
+{{- if .root.Values.symbols.crypto }}
+- {name: CRYPTO_SYMBOLS, value: /app/seeds/cryptolist.txt}
+{{- end }}
+{{- if .root.Values.symbols.stock }}
+- {name: STOCK_SYMBOLS, value: /app/seeds/stocklist.txt}
+{{- end }}
+{{- range $name, $value := .own.env }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- include "jobs.secretEnv" (dict "root" .root "secrets" .own.secrets) }}
+{{- end }}
