@@ -30,7 +30,7 @@ from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.engines.http.answer import refuse
 from tickvault.engines.http.client import HttpClient
-from tickvault.simulation.process import Simulator, start
+from tickvault.local.simulator import Simulator, start
 from tickvault.sources import Context, binance, coingecko, crypto_news, freecryptoapi
 from tickvault.sources.shared import yahoo
 from tickvault.transfer import catalog

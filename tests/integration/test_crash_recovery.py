@@ -14,9 +14,9 @@ from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
+from tickvault.local.simulator import Simulator, start
 from tickvault.runs.entry import run_job
 from tickvault.runs.session import Job
-from tickvault.simulation.process import Simulator, start
 from tickvault.transfer.extraction import Extraction
 from tickvault.transfer.loading import Loading
 

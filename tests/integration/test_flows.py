@@ -19,8 +19,8 @@ from tickvault.flows.plan import PLANS
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
 from tickvault.local.prefect import PrefectServer
+from tickvault.local.simulator import Simulator, start
 from tickvault.runners.process import ProcessRunner
-from tickvault.simulation.process import Simulator, start
 
 SLOT = Slot.parse("2026-11-16T13:00:00Z")
 ROOT = Path(__file__).parents[2]

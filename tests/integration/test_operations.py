@@ -17,9 +17,9 @@ from tickvault.core.slot import Slot
 from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
+from tickvault.local.simulator import start
 from tickvault.market.streams import CRYPTO_COINGECKO
 from tickvault.runs.entry import run_job
-from tickvault.simulation.process import start
 from tickvault.transfer.extraction import Extraction
 from tickvault.transfer.loading import Loading
 

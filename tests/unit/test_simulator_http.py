@@ -14,8 +14,9 @@ import pytest
 import requests
 
 from tickvault.core.errors import ConfigError
+from tickvault.local.simulator import start
 from tickvault.simulation.market.market import market
-from tickvault.simulation.process import listen, start
+from tickvault.simulation.server import listen
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded"
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)

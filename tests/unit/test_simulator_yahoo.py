@@ -9,8 +9,8 @@ import yfinance
 from curl_cffi.requests import Session
 from yfinance.data import YfData
 
+from tickvault.local.simulator import start
 from tickvault.simulation.market.market import market
-from tickvault.simulation.process import start
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)
 

@@ -25,8 +25,8 @@ def command() -> None:
 )
 def serve(host: str, port: int, seed: int, now: str | None, asset_info: Path | None) -> None:
     """Serve until SIGTERM; prints the base URLs to set in the environment."""
-    from tickvault.simulation.process import environment, listen
-    from tickvault.simulation.process import serve as run
+    from tickvault.simulation.server import environment, listen
+    from tickvault.simulation.server import serve as run
 
     def announce(url: str) -> None:
         click.echo(f"listening on {url}")

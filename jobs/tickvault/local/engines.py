@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from tickvault.simulation.process import Simulator
+    from tickvault.local.simulator import Simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +33,22 @@ def start(home: Path, *, live: bool = False, port: int = 0) -> Iterator[Local]:
         SinkUnavailableError: An engine does not start.
         ConfigError: An extra is not installed.
     """
-    from tickvault.local import postgres
+    from tickvault.local import postgres, simulator
     from tickvault.local.snowflake import process as emulator
-    from tickvault.simulation import process as simulation
 
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
     engines: list[AbstractContextManager[Any]] = [emulator.start(home / "snowflake"), postgres.start(home / "postgres")]
     if not live:
-        engines.append(simulation.start(port=port))
+        engines.append(simulator.start(port=port))
     with ExitStack() as stack:
         warehouse, uri, *simulators = _start_together(stack, engines)
-        simulator = simulators[0] if simulators else None
+        market = simulators[0] if simulators else None
         # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
         environment = {"LAKE_PATH": str(home / "lake"), "TICKVAULT_HOME": str(home), "LOCK_WAIT_SECONDS": "120"}
         environment |= warehouse.environment() | postgres_environment(uri)
-        environment |= simulator.environment() if simulator else {}
-        yield Local(environment, simulator)
+        environment |= market.environment() if market else {}
+        yield Local(environment, market)
 
 
 def _start_together(stack: ExitStack, engines: list[AbstractContextManager[Any]]) -> list[Any]:

@@ -5,14 +5,13 @@ Prefect's own ephemeral server outlives a killed parent, takes a random port it 
 
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import Settings, environment, export
+from tickvault.local import child, parent
 
 _CHILD = "import sys; from tickvault.local.prefect import run_child; run_child(int(sys.argv[1]))"
 _START_SECONDS = 180.0
@@ -45,10 +44,8 @@ class PrefectServer:
             # In memory there is one connection. With a file, Prefect's own background writers collide with its API:
             # SQLite answers «locked» at once, and the client then waits two seconds, several times a minute.
             memory = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///:memory:"}
-            command = [sys.executable, "-c", _CHILD, str(listening.fileno())]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[listening.fileno()], env=environment() | memory
-            )
+            arguments = ["-c", _CHILD, str(listening.fileno())]
+            self._process = child.start(arguments, listening=listening, environment=environment() | memory)
         export({"PREFECT_API_URL": self.url})
 
     def wait(self) -> None:
@@ -76,8 +73,7 @@ class PrefectServer:
     def stop(self) -> None:
         """End the child."""
         if self._process is not None:
-            self._process.terminate()
-            self._process.communicate()
+            child.stop(self._process)
             self._process = None
 
 
@@ -100,16 +96,11 @@ def prefect_server(settings: Settings) -> Iterator[PrefectServer | None]:
 
 
 def run_child(number: int) -> None:
-    """Serve on an inherited socket, and end when the parent does (its end of our standard input closes)."""
-    import os
+    """Serve on an inherited socket, and end when the parent does."""
     import signal
 
-    def follow_parent() -> None:
-        os.read(0, 1)  # not sys.stdin: its lock would not let a failed interpreter go
-        os.kill(os.getpid(), signal.SIGTERM)
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow_parent, daemon=True).start()
+    parent.follow()
     import uvicorn
     from prefect.server.api.server import create_app
 

@@ -1,16 +1,14 @@
 """Runs the emulator as a child process, for tests and the demo."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tickvault.core.errors import SinkUnavailableError
+from tickvault.local import child
 from tickvault.local.snowflake.server import IDLE_SECONDS
-
-_STOP_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +51,19 @@ def start(data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS) 
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "emulator.log"
-    command = [sys.executable, "-c", "from tickvault.cli import main; main()", "emulator", "serve"]
-    command += ["--data-dir", str(data_dir), "--port", str(port), "--idle-seconds", str(idle_seconds), "--with-parent"]
+    arguments = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
+    arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds), "--with-parent"]
     with log.open("ab") as errors:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = child.start(arguments, stdout=subprocess.PIPE, stderr=errors)
     try:
-        yield Emulator("127.0.0.1", _announced_port(child, log), child.pid)
+        yield Emulator("127.0.0.1", _announced_port(process, log), process.pid)
     finally:
-        _stop(child)
+        child.stop(process)
 
 
-def _announced_port(child: subprocess.Popen[str], log: Path) -> int:
-    assert child.stdout is not None  # noqa: S101 - it is a pipe, by the call above
-    line = child.stdout.readline()
+def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:
+    assert process.stdout is not None  # noqa: S101 - it is a pipe, by the call above
+    line = process.stdout.readline().decode()
     if "://" not in line:
         raise SinkUnavailableError(f"the emulator did not start: {log.read_text()[-2000:]}")
     return int(line.strip().rsplit(":", 1)[1])
-
-
-def _stop(child: subprocess.Popen[str]) -> None:
-    child.terminate()
-    try:
-        child.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            pipe.close()

@@ -7,11 +7,9 @@
 import asyncio
 import importlib
 import json
-import os
 import signal
 import socket
 import sys
-import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -20,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tickvault.core.errors import ConfigError
+from tickvault.local import parent
 from tickvault.local.snowflake import patches
 from tickvault.local.snowflake.sessions import Sessions, close
 
 if TYPE_CHECKING:
-    import uvicorn
     from fakesnow.instance import FakeSnow
     from starlette.applications import Starlette
 
@@ -78,14 +76,8 @@ def serve(
     )
     server = uvicorn.Server(config)
     if with_parent:
-        threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
+        parent.follow()
     server.run(sockets=[listener])
-
-
-def _stop_with_parent(server: "uvicorn.Server") -> None:
-    while os.read(sys.stdin.fileno(), 1024):  # a buffered read would still hold its lock at the interpreter's end
-        pass
-    server.should_exit = True
 
 
 def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
