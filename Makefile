@@ -40,8 +40,8 @@ test: install ## Run every test that needs no Docker
 test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
 	@$(BIN)/pytest -q -m engine --ignore tests/e2e tests
 
-lint: install ## Check style, types, SQL and charts
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: install ## Check style, types, the rooms' imports, SQL and charts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 	@cd dbt && ../$(BIN)/sqlfluff lint --disable-progress-bar models
 	@if command -v helm >/dev/null; then helm lint --quiet --set global.generateSecrets=true $(dir $(wildcard charts/*/Chart.yaml)) $(QUIET); \
 	else echo "helm is not on the PATH: the charts are not linted"; fi

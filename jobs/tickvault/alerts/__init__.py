@@ -1,1 +1,1 @@
-"""Alerts: taken from Prometheus, kept in ``data_platform.alert_history``, and told to a webhook once."""
+"""What fires: the history of Prometheus's alerts, and a test of their way."""

@@ -1,1 +1,1 @@
-"""What everything else speaks of: slots, streams, packages, records, settings, errors. Opens no connection."""
+"""What everything else speaks of: slots, streams, packages, batches, records, settings, errors. Opens no connection."""

@@ -1,1 +1,1 @@
-"""Flows: what runs together, in which order, on which schedule."""
+"""What runs together, in which order, on which schedule: plans, Prefect, backfill."""

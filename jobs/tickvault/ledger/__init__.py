@@ -1,4 +1,4 @@
-"""The ledger: what ran, landed, was loaded, built and published, in PostgreSQL's schema ``data_platform``."""
+"""What ran, landed, was loaded, built and published: typed methods over PostgreSQL's schema ``data_platform``."""
 
 import time
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Engines and servers as processes of this machine, for the demo and tests."""
+"""Engines and servers as child processes of this machine, for the demo and tests."""

@@ -1,1 +1,1 @@
-"""What every run of a job has (entry, session, a kept log, figures for Prometheus), and what every service has."""
+"""What every run of a job has (entry, session, recorded log, figures for Prometheus), and what every service has."""

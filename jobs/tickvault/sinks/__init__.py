@@ -1,4 +1,4 @@
-"""The contract of a sink: the same package twice is loaded once. One module beside this per target."""
+"""Where packages go: the contract (the same claim twice is loaded once), and a module per target."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self

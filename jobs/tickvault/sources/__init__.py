@@ -1,4 +1,4 @@
-"""The contract of a source: what it is given, and what it yields. One module beside this per provider."""
+"""Where rows come from: the contract (what a source is given, what it yields), and a module per provider."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping

@@ -1,1 +1,1 @@
-"""The warehouse: dbt builds and tests it aside, and what passed is published."""
+"""dbt builds and tests aside, and what passed is published."""
