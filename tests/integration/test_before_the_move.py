@@ -21,7 +21,7 @@ from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
-from tickvault.simulation.process import start
+from tickvault.local.simulator import start
 from tickvault.transfer import catalog
 
 ROOT = Path(__file__).parents[2]
