@@ -1,4 +1,4 @@
-"""The doors: ``tickvault <command>`` parses, calls one thing and prints. A command is imported only when it is called."""
+"""The doors: ``tickvault <command>`` parses, calls one thing and prints. A command is imported when it is called."""
 
 import importlib
 import sys
