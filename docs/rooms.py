@@ -1,7 +1,7 @@
-"""Writes the map of ``jobs/tickvault`` into the README: rooms by floor, each with its docstring's first line.
+"""Writes the map of ``jobs/tickvault`` into the README: rooms by floor, each with the first line of its docstring.
 
-Floors and their order are those of the import rules in ``pyproject.toml``, which ``make lint`` holds the code to. Run it
-with ``python docs/rooms.py``; a test tells when that was forgotten.
+Floors and their order are those of the import rules in ``pyproject.toml``, which ``make lint`` holds the code to.
+Run it with ``python docs/rooms.py``; a test tells when that was forgotten.
 """
 # ruff: noqa: INP001 - a script
 
