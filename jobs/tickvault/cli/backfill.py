@@ -1,7 +1,6 @@
 """``tickvault backfill``: run a source or a flow for a range of slots."""
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
@@ -33,7 +32,7 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
     from tickvault.runners import open_runner
 
     settings = load_settings()
-    now = settings.tickvault_clock or datetime.now(UTC)
+    now = settings.now()
     plan = backfill.plan_of(name.replace("_", "-") if name.endswith("pipeline") else name)
     slots = backfill.slots(Schedule(plan.cron, plan.timezone), first, last, now)
     work = backfill.steps(plan, slots, settings, force=force)

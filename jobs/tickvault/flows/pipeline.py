@@ -2,7 +2,6 @@
 
 import os
 import socket
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import State, get_run_logger, task
@@ -166,5 +165,5 @@ def _slot_of(run: FlowRun, flow: Plan, host: Host) -> Slot:
     """A scheduled run stands for the very time it was scheduled for, any other for the last time of the schedule."""
     if run.auto_scheduled and run.expected_start_time:
         return Slot.of(run.expected_start_time)
-    now = host.settings.tickvault_clock or run.expected_start_time or datetime.now(UTC)
+    now = host.settings.tickvault_clock or run.expected_start_time or host.settings.now()
     return Schedule(flow.cron, flow.timezone).last(now)

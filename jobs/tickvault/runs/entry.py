@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -99,7 +98,7 @@ def _attempt(job: Job, session: Session) -> int:
 
 def _resolve(settings: Settings, ledger: Ledger) -> Slot:
     schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
-    now = settings.tickvault_clock or datetime.now(UTC)
+    now = settings.now()
     remembered = ledger.runs.remembered_slot(settings.tickvault_job_name)
     return resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, remembered)
 
