@@ -3,11 +3,11 @@
 Names, schedule and zone are the reference's.
 """
 
-import difflib
 from dataclasses import dataclass
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
+from tickvault.core.suggestion import suggestion
 from tickvault.runners.step import Step
 
 
@@ -56,10 +56,7 @@ def plan(name: str) -> Plan:
     for candidate in PLANS:
         if candidate.name == name:
             return candidate
-    names = [p.name for p in PLANS]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
-    raise ConfigError(f"there is no flow '{name}'; {hint}")
+    raise ConfigError(f"there is no flow '{name}'; {suggestion(name, (p.name for p in PLANS), cutoff=0.4)}")
 
 
 def stages(flow: Plan, settings: Settings, *, force: bool = False) -> tuple[tuple[Step, ...], ...]:

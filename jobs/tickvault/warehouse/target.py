@@ -1,10 +1,10 @@
 """The dbt targets: where the warehouse is built, and from what."""
 
-import difflib
 from dataclasses import dataclass
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
+from tickvault.core.suggestion import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,7 @@ def target(name: str) -> Target:
     for candidate in TARGETS:
         if candidate.name == name:
             return candidate
-    near = difflib.get_close_matches(name, [t.name for t in TARGETS], n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(t.name for t in TARGETS)}"
-    raise ConfigError(f"there is no dbt target '{name}'; {hint}")
+    raise ConfigError(f"there is no dbt target '{name}'; {suggestion(name, (t.name for t in TARGETS))}")
 
 
 def default_engine(settings: Settings) -> str:
