@@ -6,7 +6,7 @@ from tickvault.core.errors import ConfigError
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows import backfill
 from tickvault.flows.plan import PLANS, plan, stages
-from tickvault.flows.verdict import SKIPPED, StepResult, judge, worst
+from tickvault.flows.verdict import SKIPPED, StepResult, judge
 from tickvault.runners.runner import Outcome
 from tickvault.transfer import catalog
 
@@ -67,14 +67,6 @@ def test_verdicts(results, name, code, said):
     verdict = judge(results)
     assert (verdict.name, verdict.exit_code) == (name, code)
     assert said in verdict.message
-
-
-def test_the_worst_exit_code():
-    assert worst([]) == 0
-    assert worst([0, 10, 0]) == 10
-    assert worst([10, 137]) == 75  # a kill says nothing of the data
-    assert worst([75, 65, 10]) == 65
-    assert worst([65, 78]) == 78
 
 
 def test_only_what_may_pass_is_tried_again():

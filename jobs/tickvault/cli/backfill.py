@@ -27,8 +27,8 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
       tickvault backfill batch-data-pipeline --from 2026-11-01 --dry-run
     """
     from tickvault.cli.progress import Progress
+    from tickvault.core.errors import worst
     from tickvault.flows import backfill
-    from tickvault.flows.verdict import worst
     from tickvault.runners import open_runner
 
     settings = load_settings()

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tickvault.core.errors import ExitCode
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows.host import StepEvent
@@ -118,11 +117,3 @@ class Player:
         if event.kind == "ended" and event.result:
             self.stopwatch.note(event.step, event.result.outcome)
         self._listener(event)
-
-
-def worst(results: list[FlowResult]) -> int:
-    """Return the exit code of the flow that went worst; 0 when all are complete."""
-    order = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
-    return max(
-        (r.verdict.exit_code for r in results), key=lambda code: order.index(code) if code in order else 9, default=0
-    )

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from tickvault.core.errors import worst
 from tickvault.core.settings import Settings, export
-from tickvault.demo.days import Day, Player, Stopwatch, calendar, worst
+from tickvault.demo.days import Day, Player, Stopwatch, calendar
 from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
@@ -51,12 +52,12 @@ class Stage:
         self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
         with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
             self._say(started, "engines are up")
-            code = 0
+            codes: list[int] = []
             for day in calendar(days, build, live=live):
-                code = max(code, self._day(player, day, started))
-            code = max(code, self._again(player, day, started))
+                codes += self._day(player, day, started)
+            again, same = self._again(player, day, started)
             self._end(player.settings, player.stopwatch, time.monotonic() - started)
-        return code
+        return worst([*codes, *again]) or (0 if same else 1)
 
     @contextmanager
     def _player(self, live: bool) -> Iterator[Player]:
@@ -68,26 +69,27 @@ class Stage:
                 runner.warm()
                 yield Player(settings, engines, runner, server, self._listen)
 
-    def _day(self, player: Player, day: Day, started: float) -> int:
+    def _day(self, player: Player, day: Day, started: float) -> list[int]:
+        """Run a day and return how its flows and its build ended."""
         results = player.play(day)
         self._say(started, f"{day.slot.date} {day.title}")
         for result in results:
             self._show(result)
-        code = worst(results)
-        if day.build and code == 0:
+        codes = [r.verdict.exit_code for r in results]
+        if day.build and not any(codes):
             outcome = player.build(day.slot)
             color = _COLORS.get(outcome.exit_code, "red")
             said = outcome.sentence or _published(outcome.report)
             self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {outcome.seconds:.1f} s")
-            code = outcome.exit_code
-        if code:
+            codes.append(outcome.exit_code)
+        if any(codes):
             self.console.print("\n".join(self._tail), markup=False, style="dim")
-        return code
+        return codes
 
-    def _again(self, player: Player, day: Day, started: float) -> int:
-        """Run the last day once more and compare both targets before and after."""
+    def _again(self, player: Player, day: Day, started: float) -> tuple[list[int], bool]:
+        """Run the last day once more; returns how its flows ended, and whether both targets are as they were."""
         before = fingerprint(player.settings)
-        code = worst(player.play(day))
+        codes = [r.verdict.exit_code for r in player.play(day)]
         after = fingerprint(player.settings)
         self._say(started, f"{day.slot.date} the same day once more")
         if before == after:
@@ -95,9 +97,9 @@ class Stage:
                 f"          [green]nothing doubled[/]: {after.postgres_rows:,} rows in PostgreSQL, "
                 f"{after.snowflake_rows:,} in Snowflake, checksum {after.checksum}, before and after"
             )
-            return code
-        self.console.print(f"          [red]rows changed[/]: {before} became {after}")
-        return code or 1
+        else:
+            self.console.print(f"          [red]rows changed[/]: {before} became {after}")
+        return codes, before == after
 
     def _show(self, result: FlowResult) -> None:
         steps = {s.name: s.outcome for s in result.steps}

@@ -1,15 +1,12 @@
 """What a flow's steps amount to: never green unless everything is complete."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tickvault.core.errors import ExitCode
+from tickvault.core.errors import ExitCode, worst
 from tickvault.runners.runner import Outcome
 
 SKIPPED = -1
 """Exit code of a step that was not tried, because the step before it failed."""
-
-_WORST = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +53,5 @@ def judge(results: list[StepResult]) -> Verdict:
         return Verdict("Complete", f"{len(results)} steps complete, {rows:,} rows loaded{note}", 0)
     why = "; ".join(f"{r.name} {r.status}: {r.outcome.sentence}" for r in bad)
     whole = all(r.status in ("failed", "skipped") for r in results)
-    return Verdict("Failed" if whole else "Partial", why, worst(r.outcome.exit_code for r in bad))
-
-
-def worst(codes: Iterable[int]) -> int:
-    """Return the exit code of several: a wrong setting outranks refused data, that a passing failure, that a gap.
-
-    A process that a signal or a bug ended counts as a passing failure: it says nothing of the data.
-    """
-    known = [ExitCode(c) if c in set(ExitCode) else ExitCode.TRANSIENT for c in codes if c != SKIPPED]
-    return int(max(known, key=_WORST.index, default=ExitCode.COMPLETE))
+    code = worst(r.outcome.exit_code for r in bad if r.status != "skipped")
+    return Verdict("Failed" if whole else "Partial", why, code)

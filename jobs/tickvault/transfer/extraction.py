@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tickvault.core import faults, instance, revisions
 from tickvault.core.batch import Batch
-from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, TransientError
+from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, to_raise
 from tickvault.core.package import Outcome, OutcomeStatus, Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
@@ -73,8 +73,7 @@ class Extraction:
                 _log.warning("%s: %s", stream.name, error)
                 errors.append(error)
         if errors:
-            # A retry may still mend what is transient; what landed is sealed and will not be read again.
-            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+            raise to_raise(errors)
 
     def _land(self, session: Session, lake: Lake, source: Source, stream: Stream) -> None:
         sealed = lake.revisions(stream, session.slot)

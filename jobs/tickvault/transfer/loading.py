@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from tickvault.core.batch import LoadResult
-from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, TransientError
+from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, to_raise
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
 from tickvault.ledger import LockHeldError, Pending
@@ -59,7 +59,7 @@ class Loading:
                 except (ConfigError, LockHeldError) as error:
                     errors.append(_said(session, stream_name, error))
         if errors:
-            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+            raise to_raise(errors)
 
     def _load(self, session: Session, lake: Lake, sink: Sink, pending: list[Pending]) -> list[PlatformError]:
         """Load the packages of one stream and return the errors of those that could not be loaded."""
