@@ -5,7 +5,8 @@ import pytest
 from tickvault.core.errors import ConfigError
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows import backfill
-from tickvault.flows.plan import PLANS, plan, stages
+from tickvault.flows.plan import PLANS, Plan, plan, stages
+from tickvault.flows.stage import Build, Extract, Load
 from tickvault.flows.verdict import SKIPPED, StepResult, judge
 from tickvault.runners.runner import Outcome
 from tickvault.transfer import catalog
@@ -34,6 +35,33 @@ def test_stages_with_everything(make_settings):
         (("dbt", "build", "--target", "dev-trino"), "load-postgres-batch-data-pipeline"),
     ]
     assert extracts[0].retry_delays == (300, 600, 1200, 1800, 1800)  # doubling, to 30 minutes at most
+
+
+def test_a_build_follows_the_list_of_engines(make_settings):
+    def built(build: str) -> tuple[str, ...]:
+        return make_settings(tickvault_build=build).build_engines
+
+    assert [built(b) for b in ("off", "both", "trino")] == [(), ("snowflake", "trino"), ("trino",)]
+    assert built("trino, snowflake") == ("trino", "snowflake")
+    for wrong in ("bot", "off,trino", "trino,", "postgres"):
+        with pytest.raises(ConfigError, match=r"TICKVAULT_BUILD.*comma separated list of snowflake, trino"):
+            built(wrong)
+    settings = make_settings(snowflake_account="x", tickvault_build="trino")
+    *_, builds = stages(plan("batch-data-pipeline"), settings)
+    assert [s.name for s in builds] == ["dbt-trino-batch-data-pipeline"]
+
+
+def test_stages_are_data(make_settings):
+    settings = make_settings(tickvault_build="both")
+    turned = Plan("turned", (Load(("postgres",)), Extract(("binance",)), Build(), Extract(("coingecko",))))
+    assert [[s.name for s in stage] for stage in stages(turned, settings)] == [
+        ["load-postgres-turned"],
+        ["extract-binance"],
+        ["dbt-trino-turned"],
+        ["extract-coingecko"],
+    ]
+    assert (turned.sources, turned.sinks) == (("binance", "coingecko"), ("postgres",))
+    assert stages(Plan("nothing", (Build(),)), settings) == ()  # without a load there is nothing new to build from
 
 
 def test_a_build_needs_its_target(make_settings):

@@ -21,7 +21,7 @@ COMMANDS = {
     "lake": "List, export and clean the lake.",
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
-    "query": "Ask a target a question in SQL.",
+    "query": "Ask an engine a question in SQL.",
     "export": "Write a table to a Parquet or CSV file.",
     "snowflake": "Prepare a Snowflake account.",
     "simulate": "Serve a simulated market.",

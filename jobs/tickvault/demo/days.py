@@ -14,6 +14,7 @@ from tickvault.local.engines import Local
 from tickvault.local.prefect import PrefectServer
 from tickvault.runners.runner import Outcome, Runner
 from tickvault.runners.step import Step
+from tickvault.warehouse.target import target
 
 FIRST_DAY = datetime(2026, 11, 16, tzinfo=UTC)
 """A Monday: two splits of the market and its weekend are in sight. Fixed, so that two demos show the same rows."""
@@ -100,7 +101,8 @@ class Player:
 
     def build(self, slot: Slot) -> Outcome:
         """Build and publish the warehouse of the emulator."""
-        step = Step("dbt-snowflake", "dbt-snowflake", ("dbt", "build", "--target", "dev-snowflake"))
+        built = target("dev-snowflake")
+        step = Step(built.job, built.job, built.argv)
         outcome = self.runner.run(
             step,
             slot,

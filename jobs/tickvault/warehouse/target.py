@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tickvault.core.engine import ENGINES, WAREHOUSES
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.suggestion import suggestion
@@ -26,9 +27,13 @@ class Target:
         """The name of the job that builds it, and of its lock."""
         return f"dbt-{self.engine}"
 
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The arguments of ``tickvault`` that build it."""
+        return ("dbt", "build", "--target", self.name)
 
-TARGETS = (Target("dev-snowflake", "snowflake", "snowflake"), Target("dev-trino", "trino", "postgres"))
-ENGINES = tuple(t.engine for t in TARGETS)
+
+TARGETS = tuple(Target(f"dev-{e.name}", e.name, e.sink) for e in ENGINES.values() if e.sink)
 
 
 def target(name: str) -> Target:
@@ -49,8 +54,9 @@ def default_engine(settings: Settings) -> str:
     Raises:
         ConfigError: None is.
     """
-    if settings.snowflake_account:
-        return "snowflake"
-    if settings.trino_host:
-        return "trino"
-    raise ConfigError("no warehouse is set up: set SNOWFLAKE_ACCOUNT or TRINO_HOST (after a demo: tickvault local …)")
+    built = [ENGINES[name] for name in WAREHOUSES]
+    for engine in built:
+        if engine.is_on(settings):
+            return engine.name
+    needed = " or ".join(e.setting.upper() for e in built)
+    raise ConfigError(f"no warehouse is set up: set {needed} (after a demo: tickvault local …)")
