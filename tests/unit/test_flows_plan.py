@@ -8,7 +8,7 @@ from tickvault.flows import backfill
 from tickvault.flows.plan import PLANS, Plan, plan, stages
 from tickvault.flows.stage import Build, Extract, Load
 from tickvault.flows.verdict import SKIPPED, StepResult, judge
-from tickvault.runners.runner import Outcome
+from tickvault.runners.runner import StepEnd
 from tickvault.transfer import catalog
 
 
@@ -76,7 +76,7 @@ def test_names_fit_kubernetes_and_no_two_flows_share_a_load(make_settings):
 
 
 def result(name: str, code: int, **report: object) -> StepResult:
-    return StepResult(name, Outcome(code, report))
+    return StepResult(name, StepEnd(code, report))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_verdicts(results, name, code, said):
 
 
 def test_only_what_may_pass_is_tried_again():
-    assert [c for c in (0, 1, 10, 65, 75, 78, 137, 143) if Outcome(c).may_pass] == [1, 75, 137, 143]
+    assert [c for c in (0, 1, 10, 65, 75, 78, 137, 143) if StepEnd(c).may_pass] == [1, 75, 137, 143]
 
 
 def test_backfill_lists_the_slots_of_the_flows_schedule(make_settings):

@@ -46,4 +46,4 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
         results = backfill.run(work, runner, plan.name, progress)
     bad = [r for r in results if r.status not in ("complete", "off")]
     click.echo(f"{len(slots)} slot(s), {len(results)} step(s), {len(bad)} not complete")
-    sys.exit(worst(r.outcome.exit_code for r in results))
+    sys.exit(worst(r.end.exit_code for r in results))

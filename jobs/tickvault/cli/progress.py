@@ -59,6 +59,6 @@ def describe(result: "StepResult") -> str:
     """Say a step's end in a line: its name, status, rows, seconds, and what there is to know."""
     status = click.style(f"{result.status:<9}", fg=_COLOURS[result.status])
     tries = f", attempt {result.attempts}" if result.attempts > 1 else ""
-    rows = f"{result.outcome.rows:>9,} rows" if result.status in ("complete", "partial") else " " * 14
-    line = f"{result.name:<45} {status} {rows} {result.outcome.seconds:6.1f} s{tries}  {result.outcome.sentence}"
+    rows = f"{result.end.rows:>9,} rows" if result.status in ("complete", "partial") else " " * 14
+    line = f"{result.name:<45} {status} {rows} {result.end.seconds:6.1f} s{tries}  {result.end.sentence}"
     return line.rstrip()

@@ -51,11 +51,11 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
             {
                 "step": s.name,
                 "status": s.status,
-                "exit_code": s.outcome.exit_code,
+                "exit_code": s.end.exit_code,
                 "attempts": s.attempts,
-                "seconds": round(s.outcome.seconds, 2),
-                "message": s.outcome.sentence,
-                "report": s.outcome.report,
+                "seconds": round(s.end.seconds, 2),
+                "message": s.end.sentence,
+                "report": s.end.report,
             }
             for s in result.steps
         ]

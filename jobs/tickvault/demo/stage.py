@@ -77,11 +77,11 @@ class Stage:
             self._show(result)
         codes = [r.verdict.exit_code for r in results]
         if day.build and not any(codes):
-            outcome = player.build(day.slot)
-            color = _COLORS.get(outcome.exit_code, "red")
-            said = outcome.sentence or _published(outcome.report)
-            self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {outcome.seconds:.1f} s")
-            codes.append(outcome.exit_code)
+            end = player.build(day.slot)
+            color = _COLORS.get(end.exit_code, "red")
+            said = end.sentence or _published(end.report)
+            self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {end.seconds:.1f} s")
+            codes.append(end.exit_code)
         if any(codes):
             self.console.print("\n".join(self._tail), markup=False, style="dim")
         return codes
@@ -102,7 +102,7 @@ class Stage:
         return codes, before == after
 
     def _show(self, result: FlowResult) -> None:
-        steps = {s.name: s.outcome for s in result.steps}
+        steps = {s.name: s.end for s in result.steps}
         rows = sum(o.rows for name, o in steps.items() if name.startswith("extract-"))
         color = _COLORS.get(result.verdict.exit_code, "red")
         text = f"{rows:>9,} rows read, {sum(o.seconds for o in steps.values()):>5.1f} s in {len(steps)} steps"

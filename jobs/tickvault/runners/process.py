@@ -18,7 +18,7 @@ from typing import Self
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import environment as own_environment
 from tickvault.core.slot import Slot
-from tickvault.runners.runner import Outcome, Runner, parse_report
+from tickvault.runners.runner import Runner, StepEnd, parse_report
 from tickvault.runners.step import Step
 
 _GRACE_SECONDS = 15.0
@@ -51,7 +51,7 @@ class ProcessRunner(Runner):
 
     def perform(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
-    ) -> Outcome:
+    ) -> StepEnd:
         """Run a step; at most ``parallel`` at once, the others wait here."""
         _ = owner
         with self._places, tempfile.TemporaryDirectory(prefix="tickvault-") as folder:
@@ -68,7 +68,7 @@ class ProcessRunner(Runner):
                 reason = f"killed by {_signal_name(code - 128)}"
             text = report.read_text(encoding="utf-8") if report.exists() else None
             seconds = time.monotonic() - started
-            return Outcome(code, parse_report(text), reason, seconds, f"process {child.pid}")
+            return StepEnd(code, parse_report(text), reason, seconds, f"process {child.pid}")
 
     def close(self) -> None:
         """End the warm process and with it every step still running."""
