@@ -12,7 +12,7 @@ class TrinoSettings(Part):
 
     title = "Trino"
 
-    trino_host: str | None = Field(None, description="Trino coordinator; empty switches the Trino target off")
+    trino_host: str | None = Field(None, description="Trino coordinator; empty switches Trino off")
     trino_port: int = Field(8080, description="Port of TRINO_HOST")
     trino_user: str = Field("tickvault", description="User that builds and queries")
     trino_password: SecretStr | None = Field(None, description="Password; needs TRINO_SCHEME=https")

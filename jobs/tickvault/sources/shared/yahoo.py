@@ -189,10 +189,10 @@ def _session(http: HttpClient, base_url: str | None) -> Any:
 
         def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             """Send to the configured server; data requests within the provider's budgets."""
-            target = _redirected(url, base_url)
+            address = _redirected(url, base_url)
             if not urlsplit(url).path.startswith(_DATA_PATHS):
-                return super().request(method, target, *args, **kwargs)
-            return http.call(PROVIDER, lambda: self._data(method, target, *args, **kwargs))
+                return super().request(method, address, *args, **kwargs)
+            return http.call(PROVIDER, lambda: self._data(method, address, *args, **kwargs))
 
         def _data(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             where = f"yahoo ({bare(url)})"
