@@ -100,7 +100,7 @@ def read_each(stream: Stream, assets: Sequence[Asset], read: Callable[[Asset], B
     if first and not succeeded:
         raise first
     if failures:
-        yield said(stream, failures)
+        yield without_rows(stream, failures)
 
 
 def latest(
@@ -193,8 +193,8 @@ def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> It
         raise SourceUnavailableError(f"{provider}: answers, but with none of the {lost} symbols asked for")
 
 
-def said(stream: Stream, outcomes: Iterable[Outcome]) -> Batch:
-    """Make a batch that says something and holds no rows."""
+def without_rows(stream: Stream, outcomes: Iterable[Outcome]) -> Batch:
+    """Make a batch of outcomes alone."""
     return Batch(stream, pa.RecordBatch.from_pylist([], schema=stream.schema), outcomes=tuple(outcomes))
 
 

@@ -100,8 +100,8 @@ class Yahoo:
                 actions=True,
                 keepna=True,
             )
-            said = one.history_metadata
-            meta = {name: said[name] for name in _META if name in said}
+            metadata = one.history_metadata
+            meta = {name: metadata[name] for name in _META if name in metadata}
             columns = [[exact(v) for v in frame[name].tolist()] for name in _COLUMNS]
             days = [stamp.date() for stamp in frame.index]
             bars = [Bar(day, closing(day, meta), *v) for day, *v in zip(days, *columns, strict=True)]
