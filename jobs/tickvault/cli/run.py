@@ -43,7 +43,7 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
         return
     progress = Progress(verbose=verbose)
     with prefect_server(settings) as server, open_runner(settings) as runner:
-        progress.say(f"{flow}, slot {slot}")
+        progress.write(f"{flow}, slot {slot}")
         (result,) = run_flows([flow], slot, runner, settings, progress, server=server, force=force)
     verdict = result.verdict
     if as_json:

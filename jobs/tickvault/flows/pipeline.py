@@ -129,17 +129,17 @@ def run_step(
 
     def pass_on(line: str) -> None:
         log.info("%s", line)
-        host.tell(flow.name, slot.id, step, "line", line)
+        host.notify(flow.name, slot.id, step, "line", line)
 
     attempt = int(task_run.run_count or 1)
-    host.tell(flow.name, slot.id, step, "started")
+    host.notify(flow.name, slot.id, step, "started")
     try:
         end = host.runner.run(step, slot, environment, pass_on, owner)
     except PlatformError as error:
         end = StepEnd(int(error.exit_code), reason=str(error))
     if end.may_pass and attempt <= step.retries:
         wait = step.retry_delays[attempt - 1]
-        host.tell(flow.name, slot.id, step, "again", f"{end.sentence}; attempt {attempt + 1} in {wait:g} s")
+        host.notify(flow.name, slot.id, step, "again", f"{end.sentence}; attempt {attempt + 1} in {wait:g} s")
         raise StepFailedError(end)
     _end(host, flow, slot, results, StepResult(step.name, end, attempt))
     if end.may_pass:

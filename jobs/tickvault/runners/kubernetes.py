@@ -167,8 +167,8 @@ def job_manifest(
     if step.argv:
         container["args"] = list(step.argv)
     given = dict(environment) | {"TICKVAULT_SLOT": slot.id}
-    kept = [e for e in container.get("env", []) if e["name"] not in given]
-    container["env"] = kept + [{"name": k, "value": v} for k, v in given.items()]
+    others = [e for e in container.get("env", []) if e["name"] not in given]
+    container["env"] = others + [{"name": k, "value": v} for k, v in given.items()]
     labels = {"tickvault.io/job": step.job, "tickvault.io/slot": slot.id.lower()}
     owned_by = {
         "apiVersion": "batch/v1",
