@@ -24,10 +24,10 @@ from tickvault.local.prefect import prefect_server
 from tickvault.runners.process import ProcessRunner
 
 _COLORS = {0: "green", 10: "yellow"}
-_KEPT_LINES = 12
+_TAIL_LINES = 12
 
 
-class Stage:
+class Performance:
     """One performance of the demo.
 
     Args:
@@ -43,7 +43,7 @@ class Stage:
         self._lock = threading.Lock()
         self._status: Status | None = None
 
-    def perform(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
+    def run(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
         """Run it all; returns the exit code of what went worst."""
         started = time.monotonic()
         if fresh:
@@ -51,7 +51,7 @@ class Stage:
         market = "the public APIs" if live else "a simulated market"
         self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
         with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
-            self._say(started, "engines are up")
+            self._headline(started, "engines are up")
             codes: list[int] = []
             for day in calendar(days, build, live=live):
                 codes += self._day(player, day, started)
@@ -72,15 +72,15 @@ class Stage:
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
         results = player.play(day)
-        self._say(started, f"{day.slot.date} {day.title}")
+        self._headline(started, f"{day.slot.date} {day.title}")
         for result in results:
             self._show(result)
         codes = [r.verdict.exit_code for r in results]
         if day.build and not any(codes):
             end = player.build(day.slot)
             color = _COLORS.get(end.exit_code, "red")
-            said = end.sentence or _published(end.report)
-            self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {end.seconds:.1f} s")
+            text = end.sentence or _published(end.report)
+            self.console.print(f"          [{color}]{'dbt build':<24}[/] {text}, {end.seconds:.1f} s")
             codes.append(end.exit_code)
         if any(codes):
             self.console.print("\n".join(self._tail), markup=False, style="dim")
@@ -91,7 +91,7 @@ class Stage:
         before = fingerprint(player.settings)
         codes = [r.verdict.exit_code for r in player.play(day)]
         after = fingerprint(player.settings)
-        self._say(started, f"{day.slot.date} the same day once more")
+        self._headline(started, f"{day.slot.date} the same day once more")
         if before == after:
             self.console.print(
                 f"          [green]nothing doubled[/]: {after.postgres_rows:,} rows in PostgreSQL, "
@@ -131,13 +131,13 @@ class Stage:
             if event.kind == "started":
                 self._running[event.step] = time.monotonic()
             elif event.kind == "line":
-                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_KEPT_LINES:]
+                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_TAIL_LINES:]
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
                 self._status.update(f"{event.slot[:8]}  " + "  ".join(self._running))
 
-    def _say(self, started: float, text: str) -> None:
+    def _headline(self, started: float, text: str) -> None:
         self.console.print(f"[dim]{time.monotonic() - started:7.1f} s[/] [bold]{text}[/]", highlight=False)
 
     @contextmanager
