@@ -81,7 +81,7 @@ class Extraction:
             session.ledger.packages.register(stream, package, lake.rejects(package))
         missing = revisions.missing(sealed)
         if sealed and not self.force and not missing:
-            _say_complete(session, sealed)
+            _note_complete(session, sealed)
             _check_share(session, lake, sealed)
             return
         source = source.asking_for(() if self.force else missing)
@@ -96,16 +96,16 @@ class Extraction:
 
 def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:
     """Say on long reads how far they are."""
-    rows, told = 0, 0
+    rows, logged = 0, 0
     for batch in batches:
         rows += batch.records.num_rows
-        if rows - told >= 250_000:  # noqa: PLR2004 - a line every few seconds
+        if rows - logged >= 250_000:  # noqa: PLR2004 - a line every few seconds
             _log.info("%s: %d rows read", stream.name, rows)
-            told = rows
+            logged = rows
         yield batch
 
 
-def _say_complete(session: Session, sealed: list[Package]) -> None:
+def _note_complete(session: Session, sealed: list[Package]) -> None:
     job = session.run.job
     session.report.notes.append(
         f"slot {session.slot} is complete already: package {sealed[-1].id}, {sum(p.rows for p in sealed)} rows;"

@@ -57,7 +57,7 @@ class Loading:
                     with session.ledger.lock(f"load-{self.sink}-{stream_name}", session.settings.lock_wait_seconds):
                         errors += self._load(session, lake, sink, list(group))
                 except (ConfigError, LockHeldError) as error:
-                    errors.append(_said(session, stream_name, error))
+                    errors.append(_note_failure(session, stream_name, error))
         if errors:
             raise to_raise(errors)
 
@@ -70,7 +70,7 @@ class Loading:
             except (ConfigError, InterruptedRunError, SinkUnavailableError):
                 raise
             except PlatformError as error:
-                errors.append(_said(session, item.package_id, error))
+                errors.append(_note_failure(session, item.package_id, error))
         return errors
 
     def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
@@ -84,8 +84,8 @@ class Loading:
         _account(session, item, result)
 
 
-def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
-    """Say and note what could not be loaded; the run goes on."""
+def _note_failure(session: Session, what: str, error: PlatformError) -> PlatformError:
+    """Log and note what could not be loaded; the run goes on."""
     _log.warning("%s: %s", what, error)
     session.report.details.setdefault("failed", []).append(f"{what}: {error}")
     return error
