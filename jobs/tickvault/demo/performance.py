@@ -119,7 +119,7 @@ class Performance:
             self.console.print(marts_table(models))
             self.console.print()
         loads = {n: s for n, s in stopwatch.seconds.items() if n.startswith("load-")}
-        for sink in ("postgres", "snowflake"):
+        for sink in PLANS[0].sinks:
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
