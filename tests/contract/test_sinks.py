@@ -103,7 +103,7 @@ class SnowflakeTarget(Target):
 
         order = ", ".join(stream.primary_key) or "1"
         with closing(Connection(self.settings)) as connection:
-            table = Names.of(self.settings).target(stream)
+            table = Names.of(self.settings).table(stream)
             return [tuple(row) for row in connection.run(f"SELECT {columns} FROM {table} ORDER BY {order}")]
 
 

@@ -96,10 +96,10 @@ def test_what_readers_had_is_kept() -> None:
         Generation("shown", True),
         Generation("old", True),
     ]
-    assert publication._kept("new", known) == ["new", "noted2", "noted1", "shown"]
-    assert publication._kept("noted2", known) == ["noted2", "noted1", "shown"]
-    assert publication._kept("new", known[2:]) == ["new", "shown"]
-    assert publication._kept("new", []) == ["new"]
+    assert publication._retained("new", known) == ["new", "noted2", "noted1", "shown"]
+    assert publication._retained("noted2", known) == ["noted2", "noted1", "shown"]
+    assert publication._retained("new", known[2:]) == ["new", "shown"]
+    assert publication._retained("new", []) == ["new"]
 
 
 @pytest.mark.engine("trino")

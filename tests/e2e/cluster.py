@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tickvault.core.settings import Settings
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
-from tickvault.query import read as targets
+from tickvault.query import read as query
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = "kind-tickvault"
@@ -122,10 +122,10 @@ class Cluster:
         data = self.get("secret", name).get("data", {})
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def read(self, target: str, sql: str) -> Rows:
+    def read(self, engine: str, sql: str) -> Rows:
         """Ask PostgreSQL (as the reader), Trino or the Snowflake emulator."""
-        if target != "snowflake":
-            return targets.read(self.settings("tickvault_reader", "reader-password"), target, sql, _ALL)[1]
+        if engine != "snowflake":
+            return query.read(self.settings("tickvault_reader", "reader-password"), engine, sql, _ALL)[1]
         with self._forwarded("svc/tickvault-snowflake-emulator", 8080) as port:
             settings = _settings(
                 snowflake_account="fakesnow",
@@ -134,7 +134,7 @@ class Cluster:
                 snowflake_port=port,
                 snowflake_protocol="http",
             )
-            return targets.read(settings, target, sql, _ALL)[1]
+            return query.read(settings, engine, sql, _ALL)[1]
 
     def settings(self, user: str, key: str) -> Settings:
         """Give settings that reach the cluster's engines from this machine."""

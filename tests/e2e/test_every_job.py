@@ -45,8 +45,8 @@ def test_both_targets_and_trino_hold_the_same_rows(cluster: Cluster) -> None:
     assert by_trino == counts
     tables_of: dict[str, int] = {}
     for name, stream in present.items():
-        target = names.target(stream)
-        tables_of[target] = tables_of.get(target, 0) + counts[name]
+        table = names.table(stream)
+        tables_of[table] = tables_of.get(table, 0) + counts[name]
     in_snowflake = {t: cluster.read("snowflake", f"SELECT count(*) FROM {t}")[0][0] for t in tables_of}
     assert in_snowflake == tables_of
 

@@ -97,10 +97,10 @@ def test_all_flows_side_by_side_and_a_second_time_changes_nothing(platform):
     first = platform(*names)
     assert [r.verdict.exit_code for r in first] == [0, 0, 0], [r.verdict for r in first]
     assert {s.name for r in first for s in r.steps} >= {"extract-binance", "load-postgres-prices-stock-pipeline"}
-    assert sum(s.outcome.rows for r in first for s in r.steps if s.name.startswith("load-")) > 300
+    assert sum(s.end.rows for r in first for s in r.steps if s.name.startswith("load-")) > 300
     again = platform(*names)
     assert [r.verdict.exit_code for r in again] == [0, 0, 0]
-    assert sum(s.outcome.rows for r in again for s in r.steps if s.name.startswith("load-")) == 0
+    assert sum(s.end.rows for r in again for s in r.steps if s.name.startswith("load-")) == 0
     assert state_of("batch-data-pipeline").type == "COMPLETED"
 
 
@@ -140,7 +140,7 @@ def test_what_may_pass_is_tried_again(platform):
 def test_a_killed_step_is_tried_again_and_said(platform):
     (result,) = platform("prices-stock-pipeline", FAULT_AT="before_manifest")
     extract = next(s for s in result.steps if s.name == "extract-yfinance-stock")
-    assert (extract.outcome.exit_code, extract.attempts, extract.status) == (137, 2, "failed")
+    assert (extract.end.exit_code, extract.attempts, extract.status) == (137, 2, "failed")
     assert "killed by SIGKILL" in result.verdict.message
 
 

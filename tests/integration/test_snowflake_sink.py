@@ -57,7 +57,7 @@ def land(
 
 def rows(sink: SnowflakeSink, stream: Stream = STREAM) -> list[tuple]:
     columns = ", ".join([*stream.landed_schema.names, "package_id"])
-    return sink._run(f"SELECT {columns} FROM {sink.names.target(stream)} ORDER BY {', '.join(stream.primary_key)}")
+    return sink._run(f"SELECT {columns} FROM {sink.names.table(stream)} ORDER BY {', '.join(stream.primary_key)}")
 
 
 def test_values_arrive_as_they_left(sink: SnowflakeSink, lake: Lake) -> None:
@@ -102,17 +102,17 @@ def test_a_lock_that_is_held_is_waited_for_and_said_so(
     sink.write(STREAM, land(lake, bars("1")), "run-1")
     package = land(lake, bars("2"), revision=1)
     with SnowflakeSink(settings, lake) as holder, ThreadPoolExecutor(1) as pool:
-        holder._begin(holder.names.target(STREAM), "somebody")
+        holder._begin(holder.names.table(STREAM), "somebody")
         waiting = pool.submit(sink.write, STREAM, package, "run-2")
         while "is locked by another loader" not in caplog.text:
             holder._run("SELECT 1")  # who is at work is not taken for dead
             assert not waiting.done()
         holder._run("ROLLBACK")
         assert waiting.result(120) == LoadResult(read=3, updated=3)
-        holder._begin(holder.names.target(STREAM), "somebody")
+        holder._begin(holder.names.table(STREAM), "somebody")
         monkeypatch.setattr(SnowflakeSink, "orphan_seconds", 0.0)
         with pytest.raises(LockedError):
-            sink._begin(sink.names.target(STREAM), "impatient")
+            sink._begin(sink.names.table(STREAM), "impatient")
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -21,5 +21,5 @@ def test_news_are_off_only_without_list_and_feeds(make_settings, monkeypatch, tm
     for finding in doctor.examine(chosen):
         if finding.subject.startswith("source news"):
             before = said.get(finding.subject)
-            said[finding.subject] = f"{before} {finding.said}" if before else finding.said if finding.good else None
+            said[finding.subject] = f"{before} {finding.found}" if before else finding.found if finding.good else None
     assert said == found

@@ -5,9 +5,10 @@ import pytest
 from tickvault.core.errors import ConfigError
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows import backfill
-from tickvault.flows.plan import PLANS, plan, stages
-from tickvault.flows.verdict import SKIPPED, StepResult, judge, worst
-from tickvault.runners.runner import Outcome
+from tickvault.flows.plan import PLANS, Plan, plan, stages
+from tickvault.flows.stage import Build, Extract, Load
+from tickvault.flows.verdict import SKIPPED, StepResult, judge
+from tickvault.runners.runner import StepEnd
 from tickvault.transfer import catalog
 
 
@@ -36,6 +37,33 @@ def test_stages_with_everything(make_settings):
     assert extracts[0].retry_delays == (300, 600, 1200, 1800, 1800)  # doubling, to 30 minutes at most
 
 
+def test_a_build_follows_the_list_of_engines(make_settings):
+    def built(build: str) -> tuple[str, ...]:
+        return make_settings(tickvault_build=build).build_engines
+
+    assert [built(b) for b in ("off", "both", "trino")] == [(), ("snowflake", "trino"), ("trino",)]
+    assert built("trino, snowflake") == ("trino", "snowflake")
+    for wrong in ("bot", "off,trino", "trino,", "postgres"):
+        with pytest.raises(ConfigError, match=r"TICKVAULT_BUILD.*comma separated list of snowflake, trino"):
+            built(wrong)
+    settings = make_settings(snowflake_account="x", tickvault_build="trino")
+    *_, builds = stages(plan("batch-data-pipeline"), settings)
+    assert [s.name for s in builds] == ["dbt-trino-batch-data-pipeline"]
+
+
+def test_stages_are_data(make_settings):
+    settings = make_settings(tickvault_build="both")
+    turned = Plan("turned", (Load(("postgres",)), Extract(("binance",)), Build(), Extract(("coingecko",))))
+    assert [[s.name for s in stage] for stage in stages(turned, settings)] == [
+        ["load-postgres-turned"],
+        ["extract-binance"],
+        ["dbt-trino-turned"],
+        ["extract-coingecko"],
+    ]
+    assert (turned.sources, turned.sinks) == (("binance", "coingecko"), ("postgres",))
+    assert stages(Plan("nothing", (Build(),)), settings) == ()  # without a load there is nothing new to build from
+
+
 def test_a_build_needs_its_target(make_settings):
     assert len(stages(plan("batch-data-pipeline"), make_settings(tickvault_build="snowflake"))) == 2
 
@@ -48,7 +76,7 @@ def test_names_fit_kubernetes_and_no_two_flows_share_a_load(make_settings):
 
 
 def result(name: str, code: int, **report: object) -> StepResult:
-    return StepResult(name, Outcome(code, report))
+    return StepResult(name, StepEnd(code, report))
 
 
 @pytest.mark.parametrize(
@@ -69,16 +97,8 @@ def test_verdicts(results, name, code, said):
     assert said in verdict.message
 
 
-def test_the_worst_exit_code():
-    assert worst([]) == 0
-    assert worst([0, 10, 0]) == 10
-    assert worst([10, 137]) == 75  # a kill says nothing of the data
-    assert worst([75, 65, 10]) == 65
-    assert worst([65, 78]) == 78
-
-
 def test_only_what_may_pass_is_tried_again():
-    assert [c for c in (0, 1, 10, 65, 75, 78, 137, 143) if Outcome(c).may_pass] == [1, 75, 137, 143]
+    assert [c for c in (0, 1, 10, 65, 75, 78, 137, 143) if StepEnd(c).may_pass] == [1, 75, 137, 143]
 
 
 def test_backfill_lists_the_slots_of_the_flows_schedule(make_settings):

@@ -10,6 +10,7 @@ from tickvault.cli.settings import env_example, markdown
 from tickvault.core import log
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
+from tickvault.core.settings.part import Part
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +51,19 @@ def test_the_page_and_the_example_agree_with_the_code():
     assert (ROOT / "docs/settings.md").read_text() == markdown(), (
         "run: tickvault settings --format markdown > docs/settings.md"
     )
+
+
+def test_parts_hold_every_field_once_and_no_decorator_that_pydantic_would_not_see():
+    names = [name for part in Settings.parts().values() for name in part]
+    assert names == list(Settings.model_fields)
+    assert len(set(Settings.parts())) == len(Settings.parts()) > 1
+    for part in (base for base in Settings.__bases__ if issubclass(base, Part)):
+        assert not [n for n, value in vars(part).items() if hasattr(value, "decorator_info")], part
+
+
+def test_a_file_of_settings_is_read_and_the_environment_wins(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("POSTGRES_DB=from_file\nPOSTGRES_USER=from_file\nUNKNOWN=x\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POSTGRES_USER", "from_environment")
+    settings = Settings.load()
+    assert (settings.postgres_db, settings.postgres_user) == ("from_file", "from_environment")

@@ -27,13 +27,13 @@ def terminated(code: int, reason: str = "Error", message: str | None = None) -> 
 
 
 def test_a_complete_pod():
-    outcome = pods.ending(pod(terminated(0, "Completed", '{"rows_read": 3, "rows_loaded": 2}')))
-    assert (outcome.exit_code, outcome.rows, outcome.sentence) == (0, 2, "")
+    end = pods.ending(pod(terminated(0, "Completed", '{"rows_read": 3, "rows_loaded": 2}')))
+    assert (end.exit_code, end.rows, end.sentence) == (0, 2, "")
 
 
 def test_a_partial_pod_says_what_is_missing():
-    outcome = pods.ending(pod(terminated(10, message='{"missing": ["ETH: no answer"]}')))
-    assert (outcome.exit_code, outcome.sentence) == (10, "ETH: no answer")
+    end = pods.ending(pod(terminated(10, message='{"missing": ["ETH: no answer"]}')))
+    assert (end.exit_code, end.sentence) == (10, "ETH: no answer")
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_a_partial_pod_says_what_is_missing():
     ],
 )
 def test_endings(given, code, said):
-    outcome = pods.ending(given)
-    assert outcome.exit_code == code
-    assert said in outcome.sentence
-    assert outcome.may_pass == (code != 65)
+    end = pods.ending(given)
+    assert end.exit_code == code
+    assert said in end.sentence
+    assert end.may_pass == (code != 65)
 
 
 def test_what_has_not_ended():

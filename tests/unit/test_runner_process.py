@@ -28,27 +28,27 @@ def run(runner: ProcessRunner, *argv: str, **environment: str):
 
 
 def test_output_comes_line_by_line(runner):
-    outcome, lines = run(runner, "--version")
-    assert (outcome.exit_code, lines) == (0, ["tickvault, version 0.1.0"])
+    end, lines = run(runner, "--version")
+    assert (end.exit_code, lines) == (0, ["tickvault, version 0.1.0"])
 
 
 def test_the_report_is_what_the_job_said_of_itself(runner):
-    outcome, lines = run(runner, "extract", "binance")
-    assert outcome.exit_code == 75
-    assert outcome.report["job"] == "extract-binance"
-    assert "PostgreSQL at /nowhere" in outcome.sentence
+    end, lines = run(runner, "extract", "binance")
+    assert end.exit_code == 75
+    assert end.report["job"] == "extract-binance"
+    assert "PostgreSQL at /nowhere" in end.sentence
     assert any("PostgreSQL at /nowhere" in line for line in lines)
 
 
 def test_configuration_errors_are_not_tried_again(runner):
-    outcome, lines = run(runner, "extract", "binanc")
-    assert (outcome.exit_code, outcome.may_pass) == (78, False)
+    end, lines = run(runner, "extract", "binanc")
+    assert (end.exit_code, end.may_pass) == (78, False)
     assert "did you mean 'binance'?" in lines[0]
 
 
 def test_each_step_has_its_own_environment(runner):
-    outcome, lines = run(runner, "settings", "--json", HISTORY_DAYS="17")
-    assert outcome.exit_code == 0
+    end, lines = run(runner, "settings", "--json", HISTORY_DAYS="17")
+    assert end.exit_code == 0
     assert '"value": "17"' in "".join(lines)
     assert SLOT.id in "".join(lines)
     _, lines = run(runner, "settings", "--json")
@@ -66,17 +66,17 @@ def test_several_at_once_do_not_mix(runner):
         thread.start()
     for thread in threads:
         thread.join()
-    for number, (outcome, lines) in results.items():
-        assert outcome.exit_code == 78
+    for number, (end, lines) in results.items():
+        assert end.exit_code == 78
         assert f"nothing{number}" in lines[0]
 
 
 def test_a_step_that_takes_too_long_is_ended_and_may_be_tried_again():
     # A simulator serves until it is told to stop.
     with ProcessRunner(timeout_seconds=3.0) as runner:
-        outcome, _ = run(runner, "simulate", "serve", "--port", "0")
-    assert outcome.may_pass or outcome.exit_code == 0
-    assert "longest a step may take" in (outcome.reason or "")
+        end, _ = run(runner, "simulate", "serve", "--port", "0")
+    assert end.may_pass or end.exit_code == 0
+    assert "longest a step may take" in (end.reason or "")
 
 
 def test_a_killed_step_says_so(runner):
@@ -89,10 +89,10 @@ def test_a_killed_step_says_so(runner):
             killed.append(int(children.split()[0]))
             os.kill(killed[0], signal.SIGKILL)
 
-    outcome = runner.run(Step("x", "x", ("simulate", "serve", "--port", "0")), SLOT, {}, kill)
-    assert outcome.exit_code == 137
-    assert outcome.sentence == "killed by SIGKILL"
-    assert outcome.may_pass
+    end = runner.run(Step("x", "x", ("simulate", "serve", "--port", "0")), SLOT, {}, kill)
+    assert end.exit_code == 137
+    assert end.sentence == "killed by SIGKILL"
+    assert end.may_pass
 
 
 def test_a_runner_that_closes_takes_its_steps_with_it():

@@ -5,7 +5,7 @@ import pytest
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.stream import Area, Stream
-from tickvault.engines.snowflake.tables import Names, create_target
+from tickvault.engines.snowflake.tables import Names, create_table
 from tickvault.market import streams
 
 PREFIXES = {
@@ -80,7 +80,7 @@ def test_a_price_is_the_references_eight_columns_then_what_a_source_adds():
 def test_snowflakes_names_are_in_upper_case(make_settings):
     settings = make_settings(snowflake_database="db", snowflake_schema="raw", snowflake_schema_staging="staging")
     assert Names.of(settings) == Names("DB", "RAW", "STAGING")
-    created = create_target(Names.of(settings), streams.CRYPTO_BINANCE)
+    created = create_table(Names.of(settings), streams.CRYPTO_BINANCE)
     assert created.startswith("CREATE TABLE IF NOT EXISTS DB.STAGING.RAW_CRYPTOPRICES_BINANCE (symbol ")
     assert "observed_at TIMESTAMP_NTZ NOT NULL, load_timestamp TIMESTAMP_NTZ NOT NULL, price_change_24h" in created
 

@@ -6,6 +6,7 @@ import sys
 import click
 
 from tickvault.core.errors import PlatformError
+from tickvault.core.suggestion import suggestion
 
 COMMANDS = {
     "extract": "Read one source into the lake.",
@@ -20,7 +21,7 @@ COMMANDS = {
     "lake": "List, export and clean the lake.",
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
-    "query": "Ask a target a question in SQL.",
+    "query": "Ask an engine a question in SQL.",
     "export": "Write a table to a Parquet or CSV file.",
     "snowflake": "Prepare a Snowflake account.",
     "simulate": "Serve a simulated market.",
@@ -61,10 +62,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest name for one that is unknown."""
         if args and args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+            hint = suggestion(args[0], COMMANDS, otherwise="")
+            ctx.fail(f"No such command '{args[0]}'. {hint[:1].upper()}{hint[1:]}".rstrip())
         return super().resolve_command(ctx, args)
 
 

@@ -1,7 +1,6 @@
 """``tickvault backfill``: run a source or a flow for a range of slots."""
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
@@ -28,12 +27,12 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
       tickvault backfill batch-data-pipeline --from 2026-11-01 --dry-run
     """
     from tickvault.cli.progress import Progress
+    from tickvault.core.errors import worst
     from tickvault.flows import backfill
-    from tickvault.flows.verdict import worst
     from tickvault.runners import open_runner
 
     settings = load_settings()
-    now = settings.tickvault_clock or datetime.now(UTC)
+    now = settings.now()
     plan = backfill.plan_of(name.replace("_", "-") if name.endswith("pipeline") else name)
     slots = backfill.slots(Schedule(plan.cron, plan.timezone), first, last, now)
     work = backfill.steps(plan, slots, settings, force=force)
@@ -47,4 +46,4 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
         results = backfill.run(work, runner, plan.name, progress)
     bad = [r for r in results if r.status not in ("complete", "off")]
     click.echo(f"{len(slots)} slot(s), {len(results)} step(s), {len(bad)} not complete")
-    sys.exit(worst(r.outcome.exit_code for r in results))
+    sys.exit(worst(r.end.exit_code for r in results))

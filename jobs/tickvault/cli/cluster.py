@@ -29,10 +29,10 @@ def command(job: str, arguments: tuple[str, ...]) -> None:
 
     step = Step(f"by-hand-{job}", job, arguments)
     size = {"COLUMNS": str(shutil.get_terminal_size().columns)}
-    outcome = KubernetesRunner(load_settings()).run(step, Slot.of(datetime.now(UTC)), size, _show, "by-hand")
-    if outcome.reason:
-        click.echo(outcome.sentence, err=True)
-    sys.exit(outcome.exit_code)
+    end = KubernetesRunner(load_settings()).run(step, Slot.of(datetime.now(UTC)), size, _show, "by-hand")
+    if end.reason:
+        click.echo(end.sentence, err=True)
+    sys.exit(end.exit_code)
 
 
 def _show(line: str) -> None:

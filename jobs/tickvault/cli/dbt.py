@@ -7,8 +7,11 @@ import click
 
 from tickvault.cli.options import load_settings, slot_option
 from tickvault.core.slot import Slot
+from tickvault.warehouse.target import TARGETS, target
 
-target_option = click.option("--target", "name", required=True, metavar="TARGET", help="dev-snowflake or dev-trino.")
+target_option = click.option(
+    "--target", "name", required=True, metavar="TARGET", help=f"{' or '.join(t.name for t in TARGETS)}."
+)
 
 
 @click.group()
@@ -34,7 +37,6 @@ def build(name: str, select: tuple[str, ...], full_refresh: bool, force: bool, s
     """
     from tickvault.runs.entry import run_job
     from tickvault.warehouse.build import Building
-    from tickvault.warehouse.target import target
 
     settings = load_settings()
     wait = {"lock_wait_seconds": settings.dbt_lock_wait_seconds}
@@ -47,7 +49,6 @@ def build(name: str, select: tuple[str, ...], full_refresh: bool, force: bool, s
 def debug(name: str) -> None:
     """Check the project, the profile and the connection."""
     from tickvault.warehouse.dbt import Dbt
-    from tickvault.warehouse.target import target
 
     Dbt(load_settings(), target(name)).run("debug")
 
@@ -58,7 +59,6 @@ def parse(name: str) -> None:
     """Parse the project once, for an image; nothing is asked of the target."""
     from tickvault.warehouse.dbt import Dbt
     from tickvault.warehouse.journal import digest
-    from tickvault.warehouse.target import target
 
     settings = load_settings()
     click.echo(Dbt(settings, target(name)).parse(digest(settings.dbt_project_dir, settings.seeds_path)))
@@ -71,7 +71,6 @@ def parse(name: str) -> None:
 def docs(name: str, offline: bool, port: int | None) -> None:
     """Write dbt's documentation as one page, and serve it."""
     from tickvault.warehouse.dbt import Dbt
-    from tickvault.warehouse.target import target
 
     dbt = Dbt(load_settings(), target(name))
     if offline:

@@ -34,11 +34,11 @@ def command(days: int, live: bool, build: str, port: int, fresh: bool, picture: 
     """
     from rich.console import Console
 
-    from tickvault.demo.stage import Stage
+    from tickvault.demo.performance import Performance
 
     console = Console(record=picture is not None, width=None if sys.stdout.isatty() else 132)
-    stage = Stage(console, home=load_settings().tickvault_home / ("live" if live else "demo"), port=port)
-    code = stage.perform(days=days, live=live, build=build, fresh=fresh)
+    performance = Performance(console, home=load_settings().tickvault_home / ("live" if live else "demo"), port=port)
+    code = performance.run(days=days, live=live, build=build, fresh=fresh)
     if picture:
         console.save_svg(str(picture), title="make demo")
     sys.exit(code)

@@ -18,6 +18,6 @@ def command(cluster: bool, as_json: bool) -> None:
     settings = load_settings()
     findings = list(examine_cluster(settings.tickvault_namespace) if cluster else examine(settings))
     marks = {True: "ok", False: "FAILED", None: "off"}
-    show([(marks[f.good], f.subject, f.said) for f in findings], ["", "what", "found"], as_json)
+    show([(marks[f.good], f.subject, f.found) for f in findings], ["", "what", "found"], as_json)
     if any(f.good is False for f in findings):
         sys.exit(int(ExitCode.CONFIGURATION))

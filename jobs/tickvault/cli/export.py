@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from tickvault.cli.options import load_settings
+from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
-from tickvault.query.read import TARGETS
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -16,7 +16,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--parquet", type=_FILE, help="Write this Parquet file.")
 @click.option("--csv", type=_FILE, help="Write this CSV file.")
 @click.option(
-    "--on", "engine", type=click.Choice(TARGETS), help="Engine to read from [default: the first warehouse set up]."
+    "--on",
+    "engine",
+    type=click.Choice(tuple(ENGINES)),
+    help="Engine to read from [default: the first warehouse set up].",
 )
 def command(name: str, parquet: Path | None, csv: Path | None, engine: str | None) -> None:
     """Write every row of NAME, a mart, semantic model or table, to a file.

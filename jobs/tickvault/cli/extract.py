@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -60,7 +59,7 @@ def command(
     source = source.replace("-", "_")
     settings = load_settings()
     job = Extraction(source, symbols, days, force, instance)
-    now = settings.tickvault_clock or datetime.now(UTC)
+    now = settings.now()
     if slot is None and (symbols or days):
         slot = Slot.of(now)
     if dry_run:

@@ -36,11 +36,10 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 
 def load_settings(**overrides: Any) -> Settings:
     """Load the settings; on a terminal the log is for people unless it was set otherwise."""
-    if sys.stderr.isatty():
-        probe = Settings.load(**overrides)
-        if "tickvault_log_format" not in probe.model_fields_set:
-            overrides["tickvault_log_format"] = "text"
-    return Settings.load(**overrides)
+    settings = Settings.load(**overrides)
+    if sys.stderr.isatty() and "tickvault_log_format" not in settings.model_fields_set:
+        return settings.model_copy(update={"tickvault_log_format": "text"})
+    return settings
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:

@@ -34,15 +34,15 @@ class Progress:
             if event.kind == "ended" and event.step in self._running:
                 self._running.remove(event.step)
         if event.kind == "line" and self._verbose:
-            self.say(f"  {event.step} | {event.line}")
+            self.write(f"  {event.step} | {event.line}")
         elif event.kind == "again":
-            self.say(f"  {event.step:<45} {click.style('again', fg='yellow')}  {event.line}")
+            self.write(f"  {event.step:<45} {click.style('again', fg='yellow')}  {event.line}")
         elif event.kind == "ended" and event.result:
-            self.say(f"  {describe(event.result)}")
+            self.write(f"  {describe(event.result)}")
         else:
             self._status()
 
-    def say(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Print a line above the status."""
         with self._lock:
             click.echo(("\r\x1b[K" if self._live else "") + line, err=True)
@@ -59,6 +59,6 @@ def describe(result: "StepResult") -> str:
     """Say a step's end in a line: its name, status, rows, seconds, and what there is to know."""
     status = click.style(f"{result.status:<9}", fg=_COLOURS[result.status])
     tries = f", attempt {result.attempts}" if result.attempts > 1 else ""
-    rows = f"{result.outcome.rows:>9,} rows" if result.status in ("complete", "partial") else " " * 14
-    line = f"{result.name:<45} {status} {rows} {result.outcome.seconds:6.1f} s{tries}  {result.outcome.sentence}"
+    rows = f"{result.end.rows:>9,} rows" if result.status in ("complete", "partial") else " " * 14
+    line = f"{result.name:<45} {status} {rows} {result.end.seconds:6.1f} s{tries}  {result.end.sentence}"
     return line.rstrip()

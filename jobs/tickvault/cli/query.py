@@ -1,22 +1,23 @@
-"""``tickvault query``: ask a target a question in SQL."""
+"""``tickvault query``: ask an engine a question in SQL."""
 
 import sys
 
 import click
 
 from tickvault.cli.options import json_option, load_settings, show
+from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
-from tickvault.query.read import TARGETS, read
+from tickvault.query.read import read
 
 
 @click.command()
 @click.argument("sql", required=False)
 @click.option(
-    "--on", "target", type=click.Choice(TARGETS), default="postgres", show_default=True, help="Target to ask."
+    "--on", "engine", type=click.Choice(tuple(ENGINES)), default="postgres", show_default=True, help="Engine to ask."
 )
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Rows to show at most.")
 @json_option
-def command(sql: str | None, target: str, limit: int, as_json: bool) -> None:
+def command(sql: str | None, engine: str, limit: int, as_json: bool) -> None:
     """Run one reading statement, from the argument or from standard input.
 
     \b
@@ -28,7 +29,7 @@ def command(sql: str | None, target: str, limit: int, as_json: bool) -> None:
     text = sql if sql is not None else sys.stdin.read()
     if not text.strip():
         raise ConfigError("no SQL: give it as an argument or on standard input")
-    columns, rows = read(load_settings(), target, text, limit)
+    columns, rows = read(load_settings(), engine, text, limit)
     show(rows, columns, as_json)
     if len(rows) == limit:
         click.echo(f"only the first {limit:,} rows are shown; --limit shows more", err=True)

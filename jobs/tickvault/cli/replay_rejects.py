@@ -1,7 +1,6 @@
 """``tickvault replay-rejects``: try records again that were put aside."""
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
@@ -22,4 +21,4 @@ def command(pattern: str | None, dry_run: bool) -> None:
     tried again: nobody can tell which of the two is right.
     """
     settings = load_settings()
-    sys.exit(run_job(Replay(pattern, dry_run), settings, Slot.of(settings.tickvault_clock or datetime.now(UTC))))
+    sys.exit(run_job(Replay(pattern, dry_run), settings, Slot.of(settings.now())))

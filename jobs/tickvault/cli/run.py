@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -36,7 +35,7 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
     from tickvault.runners import open_runner
 
     settings, chosen = load_settings(), plan(flow)
-    slot = slot or Schedule(chosen.cron, chosen.timezone).last(settings.tickvault_clock or datetime.now(UTC))
+    slot = slot or Schedule(chosen.cron, chosen.timezone).last(settings.now())
     if dry_run:
         for number, stage in enumerate(stages(chosen, settings, force=force), 1):
             for step in stage:
@@ -44,7 +43,7 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
         return
     progress = Progress(verbose=verbose)
     with prefect_server(settings) as server, open_runner(settings) as runner:
-        progress.say(f"{flow}, slot {slot}")
+        progress.write(f"{flow}, slot {slot}")
         (result,) = run_flows([flow], slot, runner, settings, progress, server=server, force=force)
     verdict = result.verdict
     if as_json:
@@ -52,11 +51,11 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
             {
                 "step": s.name,
                 "status": s.status,
-                "exit_code": s.outcome.exit_code,
+                "exit_code": s.end.exit_code,
                 "attempts": s.attempts,
-                "seconds": round(s.outcome.seconds, 2),
-                "message": s.outcome.sentence,
-                "report": s.outcome.report,
+                "seconds": round(s.end.seconds, 2),
+                "message": s.end.sentence,
+                "report": s.end.report,
             }
             for s in result.steps
         ]

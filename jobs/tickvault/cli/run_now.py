@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 
 import click
 
@@ -35,14 +34,14 @@ def command(job: str, slot: Slot | None, *, force: bool) -> None:
     schedule, arguments = asyncio.run(_cron_job(settings, job))
     if force and arguments[:1] not in (("extract",), ("dbt",)):
         raise ConfigError(f"{job} knows no --force: it takes what is pending, and nothing twice")
-    slot = slot or schedule.last(settings.tickvault_clock or datetime.now(UTC))
+    slot = slot or schedule.last(settings.now())
     click.echo(f"{job}, slot {slot}", err=True)
     step = Step(job, job, (*arguments, "--force") if force else ())
-    outcome = KubernetesRunner(settings).run(step, slot, {}, click.echo, "run-now")
-    click.echo(f"{outcome.place}: exit code {outcome.exit_code} after {outcome.seconds:.1f} s", err=True)
-    if outcome.sentence:
-        click.echo(outcome.sentence, err=True)
-    sys.exit(outcome.exit_code)
+    end = KubernetesRunner(settings).run(step, slot, {}, click.echo, "run-now")
+    click.echo(f"{end.place}: exit code {end.exit_code} after {end.seconds:.1f} s", err=True)
+    if end.sentence:
+        click.echo(end.sentence, err=True)
+    sys.exit(end.exit_code)
 
 
 async def _cron_job(settings: Settings, job: str) -> tuple[Schedule, tuple[str, ...]]:

@@ -9,18 +9,6 @@ from pydantic_core import PydanticUndefined
 from tickvault.cli.options import json_option, load_settings, show
 from tickvault.core.settings import Settings
 
-_GROUPS = {
-    "Lake": "minio_endpoint",
-    "PostgreSQL / TimescaleDB": "postgres_host",
-    "Snowflake": "snowflake_account",
-    "Trino": "trino_host",
-    "Warehouse": "dbt_project_dir",
-    "Sources": "binance_base_url",
-    "Simulated market": "faker_seed",
-    "Runs": "tickvault_slot",
-}
-"""Title of each group by its first field, in the order of the class."""
-
 
 @click.command()
 @click.option(
@@ -56,9 +44,11 @@ def command(form: str, as_json: bool) -> None:
 def env_example() -> str:
     """Return ``.env.example``: every setting with its default, commented out."""
     lines = ["# Every setting; made by 'tickvault settings --format env'. Copy to .env and change what you need."]
-    for name, field in Settings.model_fields.items():
-        lines += _heading(name, "\n# --- {} ---")
-        lines += [f"# {field.description}", f"#{name.upper()}={_default(field.default)}"]
+    for title, names in Settings.parts().items():
+        lines.append(f"\n# --- {title} ---")
+        for name in names:
+            field = Settings.model_fields[name]
+            lines += [f"# {field.description}", f"#{name.upper()}={_default(field.default)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -70,15 +60,13 @@ def markdown() -> str:
         "Environment variables, or lines of a file `.env` in the working folder.",
         "Made by `tickvault settings --format markdown`; a test holds this page to the code.",
     ]
-    for name, field in Settings.model_fields.items():
-        lines += _heading(name, "\n## {}\n\n| Variable | Default | Meaning |\n|---|---|---|")
-        default = _default(field.default)
-        lines.append(f"| `{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |")
+    for title, names in Settings.parts().items():
+        lines.append(f"\n## {title}\n\n| Variable | Default | Meaning |\n|---|---|---|")
+        for name in names:
+            default = _default(Settings.model_fields[name].default)
+            meaning = Settings.model_fields[name].description
+            lines.append(f"| `{name.upper()}` | {f'`{default}`' if default else ''} | {meaning} |")
     return "\n".join(lines) + "\n"
-
-
-def _heading(name: str, form: str) -> list[str]:
-    return [form.format(title) for title, first in _GROUPS.items() if first == name]
 
 
 def _default(value: Any) -> str:

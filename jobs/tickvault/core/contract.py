@@ -85,20 +85,20 @@ def widest(table: pa.DataType | str, type_: pa.DataType) -> pa.DataType | None:
 def differences(before: Stream, now: Stream) -> list[str]:
     """Say in words how a stream changed: its columns, its key, its cursor."""
     old, new = ({f.name: f for f in stream.schema} for stream in (before, now))
-    said = [f"column {name} added ({new[name].type})" for name in new if name not in old]
-    said += [f"column {name} dropped" for name in old if name not in new]
+    differences = [f"column {name} added ({new[name].type})" for name in new if name not in old]
+    differences += [f"column {name} dropped" for name in old if name not in new]
     for name in new:
         if name in old and old[name].type != new[name].type:
-            said.append(f"column {name}: {old[name].type} became {new[name].type}")
+            differences.append(f"column {name}: {old[name].type} became {new[name].type}")
         elif name in old and old[name].nullable != new[name].nullable:
-            said.append(f"column {name} {'may be null' if new[name].nullable else 'must have a value'} now")
+            differences.append(f"column {name} {'may be null' if new[name].nullable else 'must have a value'} now")
     if before.primary_key != now.primary_key:
-        said.append(f"the key ({', '.join(before.primary_key)}) became ({', '.join(now.primary_key)})")
+        differences.append(f"the key ({', '.join(before.primary_key)}) became ({', '.join(now.primary_key)})")
     if before.cursor_field != now.cursor_field:
-        said.append(f"the cursor {before.cursor_field} became {now.cursor_field}")
-    if not said and before.schema.names != now.schema.names:
-        said.append("the order of columns changed")
-    return said
+        differences.append(f"the cursor {before.cursor_field} became {now.cursor_field}")
+    if not differences and before.schema.names != now.schema.names:
+        differences.append("the order of columns changed")
+    return differences
 
 
 def _dispensable(stream: Stream, field: "pa.Field[Any]") -> bool:

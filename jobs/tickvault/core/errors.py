@@ -4,6 +4,7 @@ A driver's own error is mapped once, at the edge, with ``raise … from``. A mes
 to do; the exit code tells Kubernetes and the flows whether to try again.
 """
 
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 
@@ -20,6 +21,19 @@ class ExitCode(IntEnum):
 BUG = 1
 """How a process ends after an error nobody foresaw."""
 BUG_MESSAGE = "a bug, not a failure of yours: please report it with this traceback"
+
+
+_SEVERITY = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
+"""Mildest first: what passes by itself, then what somebody has to look at, then what somebody has to put right."""
+
+
+def worst(codes: Iterable[int]) -> ExitCode:
+    """Return the exit code that stands for several things that are over.
+
+    A process that a signal or a bug ended counts as a failure that may pass: it says nothing of the data.
+    """
+    known = (ExitCode(code) if code in set(ExitCode) else ExitCode.TRANSIENT for code in codes)
+    return max(known, key=_SEVERITY.index, default=ExitCode.COMPLETE)
 
 
 class PlatformError(Exception):
@@ -95,3 +109,12 @@ class GateFailedError(TerminalError):
     def __init__(self, checks: list[str]) -> None:
         super().__init__(f"{len(checks)} check(s) failed: " + "; ".join(checks))
         self.checks = checks
+
+
+def to_raise(errors: Sequence[PlatformError]) -> PlatformError:
+    """Return the error a run ends with whose parts failed in different ways: the first that may pass, else the first.
+
+    Not the worst, for a run's exit code answers another question than ``worst``: not how bad it is, but whether to
+    try again. As long as one part may still be mended by that, yes; what is done is sealed and will not be repeated.
+    """
+    return next((e for e in errors if isinstance(e, TransientError)), errors[0])

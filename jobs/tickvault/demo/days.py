@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tickvault.core.errors import ExitCode
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows.host import StepEvent
@@ -13,8 +12,9 @@ from tickvault.flows.local import FlowResult, run_flows
 from tickvault.flows.plan import PLANS
 from tickvault.local.engines import Local
 from tickvault.local.prefect import PrefectServer
-from tickvault.runners.runner import Outcome, Runner
+from tickvault.runners.runner import Runner, StepEnd
 from tickvault.runners.step import Step
+from tickvault.warehouse.target import target
 
 FIRST_DAY = datetime(2026, 11, 16, tzinfo=UTC)
 """A Monday: two splits of the market and its weekend are in sight. Fixed, so that two demos show the same rows."""
@@ -37,10 +37,10 @@ class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, step: str, outcome: Outcome) -> None:
+    def note(self, step: str, end: StepEnd) -> None:
         """Add an ended step; flows end steps side by side."""
         with self._lock:
-            self.seconds[step] = self.seconds.get(step, 0.0) + outcome.seconds
+            self.seconds[step] = self.seconds.get(step, 0.0) + end.seconds
 
 
 def calendar(days: int, build: str, *, live: bool) -> Iterator[Day]:
@@ -99,30 +99,23 @@ class Player:
             environment=self._environment(day.slot),
         )
 
-    def build(self, slot: Slot) -> Outcome:
+    def build(self, slot: Slot) -> StepEnd:
         """Build and publish the warehouse of the emulator."""
-        step = Step("dbt-snowflake", "dbt-snowflake", ("dbt", "build", "--target", "dev-snowflake"))
-        outcome = self.runner.run(
+        built = target("dev-snowflake")
+        step = Step(built.job, built.job, built.argv)
+        end = self.runner.run(
             step,
             slot,
             self._environment(slot),
             lambda line: self._listener(StepEvent("dbt", slot.id, step.name, "line", line)),
         )
-        self.stopwatch.note(step.name, outcome)
-        return outcome
+        self.stopwatch.note(step.name, end)
+        return end
 
     def _environment(self, slot: Slot) -> dict[str, str]:
         return {"TICKVAULT_CLOCK": slot.time.isoformat()} if self.local.simulator else {}
 
     def _listen(self, event: StepEvent) -> None:
         if event.kind == "ended" and event.result:
-            self.stopwatch.note(event.step, event.result.outcome)
+            self.stopwatch.note(event.step, event.result.end)
         self._listener(event)
-
-
-def worst(results: list[FlowResult]) -> int:
-    """Return the exit code of the flow that went worst; 0 when all are complete."""
-    order = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
-    return max(
-        (r.verdict.exit_code for r in results), key=lambda code: order.index(code) if code in order else 9, default=0
-    )

@@ -66,28 +66,28 @@ class FolderStorage(Storage):
 
     def put_file(self, key: str, path: Path) -> None:
         """Move a file in and make it durable."""
-        target = self._path(key)
+        place = self._path(key)
         with _mapped_folder(self.where()):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            shutil.move(path, target)
-            _sync_folder(target.parent)
+            shutil.move(path, place)
+            _sync_folder(place.parent)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write aside, then link: a hard link is made by one writer only."""
-        target = self._path(key)
+        place = self._path(key)
         with _mapped_folder(self.where()):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-") as file:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".new-") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 try:
-                    os.link(file.name, target)
+                    os.link(file.name, place)
                 except FileExistsError:
                     return False
-            _sync_folder(target.parent)
+            _sync_folder(place.parent)
         return True
 
     def get(self, key: str) -> bytes | None:
@@ -166,15 +166,15 @@ class S3Storage(Storage):
         """Download into the folder."""
         from botocore.exceptions import ClientError
 
-        target = folder / key.replace("/", "_")
+        place = folder / key.replace("/", "_")
         with _mapped(self.where()):
             try:
-                self.client.download_file(self.bucket, key, str(target))
+                self.client.download_file(self.bucket, key, str(place))
             except ClientError as error:
                 if _status(error) == 404:  # noqa: PLR2004 - HTTP's own number
                     raise FileNotFoundError(key) from error
                 raise
-        return target
+        return place
 
     def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """List page by page; S3 sorts by key."""

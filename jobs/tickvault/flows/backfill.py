@@ -7,7 +7,8 @@ from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot
 from tickvault.flows.host import StepEvent
-from tickvault.flows.plan import PLANS, Plan, plan, stages
+from tickvault.flows.plan import PLANS, Plan, plan, staged
+from tickvault.flows.stage import Build, Extract, Load
 from tickvault.flows.verdict import StepResult
 from tickvault.runners.runner import Runner
 from tickvault.runners.step import Step
@@ -29,7 +30,8 @@ def plan_of(name: str) -> Plan:
     source = name.replace("-", "_")
     catalog.source(source)
     owner = next((p for p in PLANS if source in p.sources), PLANS[0])
-    return Plan(source.replace("_", "-"), (source,), (), owner.cron, owner.timezone)
+    parts = (Extract((source,)), Load(source=source), Build())
+    return Plan(source.replace("_", "-"), parts, cron=owner.cron, timezone=owner.timezone)
 
 
 def slots(schedule: Schedule, first: Slot, last: Slot | None, now: datetime) -> list[Slot]:
@@ -53,12 +55,11 @@ def slots(schedule: Schedule, first: Slot, last: Slot | None, now: datetime) -> 
 
 
 def steps(flow: Plan, times: list[Slot], settings: Settings, *, force: bool = False) -> list[tuple[Slot, Step]]:
-    """List what a backfill runs: the extracts slot by slot, then the later stages once, for the last slot."""
-    extracts, *later = stages(flow, settings, force=force)
-    work = [(slot, step) for slot in times for step in extracts]
-    if len(flow.sources) == 1 and flow.name not in {p.name for p in PLANS}:
-        later = [tuple(_of_source(step, flow) for step in stage) for stage in later]
-    return work + [(times[-1], step) for stage in later for step in stage]
+    """List what a backfill runs: the extracts slot by slot, then the other stages once, for the last slot."""
+    found = staged(flow, settings, force=force)
+    each = [step for stage, part in found if stage.each_slot for step in part]
+    once = [step for stage, part in found if not stage.each_slot for step in part]
+    return [(slot, step) for slot in times for step in each] + [(times[-1], step) for step in once]
 
 
 def run(
@@ -80,10 +81,3 @@ def run(
         results.append(result)
         listener(StepEvent(name, slot.id, step.name, "ended", result=result))
     return results
-
-
-def _of_source(step: Step, flow: Plan) -> Step:
-    """Turn a load of a flow's packages into one of a source's."""
-    if step.argv[0] != "load":
-        return step
-    return Step(step.name, step.job, (*step.argv[:2], "--source", flow.sources[0]), step.retries, step.retry_delays)

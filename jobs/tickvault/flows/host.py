@@ -50,7 +50,7 @@ class Host:
     environment: Mapping[str, str] = field(default_factory=dict)
     results: list[StepResult] = field(default_factory=list)
 
-    def tell(self, flow: str, slot: str, step: Step, kind: str, line: str = "") -> None:
+    def notify(self, flow: str, slot: str, step: Step, kind: str, line: str = "") -> None:
         """Tell the listener of an event before a step's end."""
         self.listener(StepEvent(flow, slot, step.name, kind, line))
 

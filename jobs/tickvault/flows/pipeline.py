@@ -2,7 +2,6 @@
 
 import os
 import socket
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import State, get_run_logger, task
@@ -20,7 +19,7 @@ from tickvault.flows import coalescing
 from tickvault.flows.host import Host, StepEvent, hosted
 from tickvault.flows.plan import Plan, plan, stages
 from tickvault.flows.verdict import SKIPPED, StepResult, judge
-from tickvault.runners.runner import Outcome
+from tickvault.runners.runner import StepEnd
 from tickvault.runners.step import Step
 
 OPTIONS: dict[str, Any] = {"retries": 0, "persist_result": False, "task_runner": ThreadPoolTaskRunner(max_workers=16)}
@@ -43,9 +42,9 @@ PROCESS_LABEL = "tickvault.process"
 class StepFailedError(TransientError):
     """A step failed in a way that may pass; Prefect tries it again."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.sentence)
-        self.outcome = outcome
+    def __init__(self, end: StepEnd) -> None:
+        super().__init__(end.sentence)
+        self.end = end
 
 
 def run_pipeline(name: str, slot: str | None, *, force: bool) -> "State[Any]":
@@ -91,8 +90,8 @@ def _run_stages(
         for step in stage:
             before = results.get(step.after or "")
             if before and before.status in ("failed", "skipped"):
-                outcome = Outcome(SKIPPED, reason=f"{before.name} {before.status}")
-                _end(host, flow, slot, results, StepResult(step.name, outcome))
+                end = StepEnd(SKIPPED, reason=f"{before.name} {before.status}")
+                _end(host, flow, slot, results, StepResult(step.name, end))
                 continue
             attempt = run_step.with_options(
                 name=step.name, retries=step.retries, retry_delay_seconds=list(step.retry_delays)
@@ -101,8 +100,8 @@ def _run_stages(
         for name, future in futures.items():
             future.wait()
             if name not in results:
-                outcome = Outcome(1, reason=f"Prefect: {future.state.message}")
-                _end(host, flow, slot, results, StepResult(name, outcome))
+                end = StepEnd(1, reason=f"Prefect: {future.state.message}")
+                _end(host, flow, slot, results, StepResult(name, end))
     return list(results.values())
 
 
@@ -130,24 +129,24 @@ def run_step(
 
     def pass_on(line: str) -> None:
         log.info("%s", line)
-        host.tell(flow.name, slot.id, step, "line", line)
+        host.notify(flow.name, slot.id, step, "line", line)
 
     attempt = int(task_run.run_count or 1)
-    host.tell(flow.name, slot.id, step, "started")
+    host.notify(flow.name, slot.id, step, "started")
     try:
-        outcome = host.runner.run(step, slot, environment, pass_on, owner)
+        end = host.runner.run(step, slot, environment, pass_on, owner)
     except PlatformError as error:
-        outcome = Outcome(int(error.exit_code), reason=str(error))
-    if outcome.may_pass and attempt <= step.retries:
+        end = StepEnd(int(error.exit_code), reason=str(error))
+    if end.may_pass and attempt <= step.retries:
         wait = step.retry_delays[attempt - 1]
-        host.tell(flow.name, slot.id, step, "again", f"{outcome.sentence}; attempt {attempt + 1} in {wait:g} s")
-        raise StepFailedError(outcome)
-    _end(host, flow, slot, results, StepResult(step.name, outcome, attempt))
-    if outcome.may_pass:
-        raise StepFailedError(outcome)
-    if outcome.exit_code:
-        return Failed(name=results[step.name].status.capitalize(), message=outcome.sentence)
-    return outcome.report
+        host.notify(flow.name, slot.id, step, "again", f"{end.sentence}; attempt {attempt + 1} in {wait:g} s")
+        raise StepFailedError(end)
+    _end(host, flow, slot, results, StepResult(step.name, end, attempt))
+    if end.may_pass:
+        raise StepFailedError(end)
+    if end.exit_code:
+        return Failed(name=results[step.name].status.capitalize(), message=end.sentence)
+    return end.report
 
 
 def _end(host: Host, flow: Plan, slot: Slot, results: dict[str, StepResult], result: StepResult) -> None:
@@ -166,5 +165,5 @@ def _slot_of(run: FlowRun, flow: Plan, host: Host) -> Slot:
     """A scheduled run stands for the very time it was scheduled for, any other for the last time of the schedule."""
     if run.auto_scheduled and run.expected_start_time:
         return Slot.of(run.expected_start_time)
-    now = host.settings.tickvault_clock or run.expected_start_time or datetime.now(UTC)
+    now = host.settings.tickvault_clock or run.expected_start_time or host.settings.now()
     return Schedule(flow.cron, flow.timezone).last(now)

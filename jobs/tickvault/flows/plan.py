@@ -3,48 +3,61 @@
 Names, schedule and zone are the reference's.
 """
 
-import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
+from tickvault.core.suggestion import suggestion
+from tickvault.flows.stage import Build, Extract, Load, Stage
 from tickvault.runners.step import Step
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A flow: extract all sources side by side, load both targets, then ask for a build.
+    """A flow.
 
     Args:
-        name: The flow's name.
-        sources: Sources it extracts.
+        name: Its name.
+        stages: What it does: every stage waits for the one before.
+        tags: Tags of its deployment.
         cron: Its schedule.
         timezone: The schedule's zone.
-        tags: Tags of its deployment.
-        sinks: Targets it loads.
     """
 
     name: str
-    sources: tuple[str, ...]
-    tags: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    tags: tuple[str, ...] = ()
     cron: str = "0 20 * * *"
     timezone: str = "Asia/Ho_Chi_Minh"
-    sinks: tuple[str, ...] = ("postgres", "snowflake")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources it extracts."""
+        return tuple(name for stage in self.stages if isinstance(stage, Extract) for name in stage.sources)
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """The targets it loads."""
+        return tuple(name for stage in self.stages if isinstance(stage, Load) for name in stage.sinks)
 
 
 PLANS = (
-    Plan("batch-data-pipeline", ("faker_market", "crypto_news"), ("batch", "daily")),
+    Plan(
+        "batch-data-pipeline",
+        (Extract(("faker_market", "crypto_news")), Load(), Build()),
+        ("batch", "daily"),
+    ),
     Plan(
         "prices-crypto-pipeline",
-        ("binance", "coingecko", "yfinance_crypto", "freecryptoapi"),
+        (Extract(("binance", "coingecko", "yfinance_crypto", "freecryptoapi")), Load(), Build()),
         ("prices", "crypto", "daily"),
     ),
-    Plan("prices-stock-pipeline", ("yfinance_stock",), ("prices", "stock", "daily")),
+    Plan(
+        "prices-stock-pipeline",
+        (Extract(("yfinance_stock",)), Load(), Build()),
+        ("prices", "stock", "daily"),
+    ),
 )
-
-
-BUILDS = {"snowflake": "snowflake", "trino": "postgres"}
-"""Each dbt target by the sink it reads from."""
 
 
 def plan(name: str) -> Plan:
@@ -56,14 +69,11 @@ def plan(name: str) -> Plan:
     for candidate in PLANS:
         if candidate.name == name:
             return candidate
-    names = [p.name for p in PLANS]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
-    raise ConfigError(f"there is no flow '{name}'; {hint}")
+    raise ConfigError(f"there is no flow '{name}'; {suggestion(name, (p.name for p in PLANS), cutoff=0.4)}")
 
 
-def stages(flow: Plan, settings: Settings, *, force: bool = False) -> tuple[tuple[Step, ...], ...]:
-    """Return a flow's steps: those of one stage run side by side, and every stage waits for the one before.
+def staged(flow: Plan, settings: Settings, *, force: bool = False) -> list[tuple[Stage, tuple[Step, ...]]]:
+    """Return a flow's stages that have something to do, each with its steps, which run side by side.
 
     Args:
         flow: The plan.
@@ -74,22 +84,16 @@ def stages(flow: Plan, settings: Settings, *, force: bool = False) -> tuple[tupl
         min(settings.flow_retry_delay_seconds * 2**n, settings.flow_retry_delay_max_seconds)
         for n in range(settings.flow_retries)
     )
-
-    def step(job: str, argv: tuple[str, ...], after: str | None = None, *, shared: bool = True) -> Step:
-        # Loads and builds of different flows are different Jobs: one must not take the other's result for its own.
-        name = f"{job}-{flow.name}" if shared else job
-        return Step(name, job, argv, len(delays), delays, after)
-
-    extracts = [
-        step(f"extract-{s.replace('_', '-')}", ("extract", s, *(["--force"] if force else [])), shared=False)
-        for s in flow.sources
+    found = [(stage, tuple(stage.steps(flow.name, settings, force=force))) for stage in flow.stages]
+    names = {step.name for _, steps in found for step in steps}
+    sensible = [(stage, [s for s in steps if s.after is None or s.after in names]) for stage, steps in found]
+    return [
+        (stage, tuple(replace(step, retries=len(delays), retry_delays=delays) for step in steps))
+        for stage, steps in sensible
+        if steps
     ]
-    sinks = [s for s in flow.sinks if s != "snowflake" or settings.snowflake_account]
-    loads = [step(f"load-{s}", ("load", s, "--flow", flow.name)) for s in sinks]
-    wanted = ("snowflake", "trino") if settings.tickvault_build == "both" else (settings.tickvault_build,)
-    builds = [
-        step(f"dbt-{engine}", ("dbt", "build", "--target", f"dev-{engine}"), f"load-{sink}-{flow.name}")
-        for engine, sink in BUILDS.items()
-        if engine in wanted and sink in sinks
-    ]
-    return tuple(tuple(stage) for stage in (extracts, loads, builds) if stage)
+
+
+def stages(flow: Plan, settings: Settings, *, force: bool = False) -> tuple[tuple[Step, ...], ...]:
+    """Return the steps of ``staged`` alone: every stage waits for the one before."""
+    return tuple(steps for _, steps in staged(flow, settings, force=force))

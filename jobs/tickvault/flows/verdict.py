@@ -1,15 +1,12 @@
 """What a flow's steps amount to: never green unless everything is complete."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tickvault.core.errors import ExitCode
-from tickvault.runners.runner import Outcome
+from tickvault.core.errors import ExitCode, worst
+from tickvault.runners.runner import StepEnd
 
 SKIPPED = -1
 """Exit code of a step that was not tried, because the step before it failed."""
-
-_WORST = (ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.TRANSIENT, ExitCode.REJECTED, ExitCode.CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +14,17 @@ class StepResult:
     """A step and how it ended; ``attempts`` counts from 1."""
 
     name: str
-    outcome: Outcome
+    end: StepEnd
     attempts: int = 1
 
     @property
     def status(self) -> str:
         """complete, off, partial, failed or skipped."""
-        code = self.outcome.exit_code
+        code = self.end.exit_code
         if code == SKIPPED:
             return "skipped"
         if code == ExitCode.COMPLETE:
-            return "off" if self.outcome.report.get("off") else "complete"
+            return "off" if self.end.report.get("off") else "complete"
         return "partial" if code == ExitCode.PARTIAL else "failed"
 
 
@@ -51,18 +48,10 @@ def judge(results: list[StepResult]) -> Verdict:
     bad = [r for r in results if r.status not in ("complete", "off")]
     if not bad:
         off = [r.name for r in results if r.status == "off"]
-        rows = sum(r.outcome.rows for r in results if r.name.startswith("load-"))
+        rows = sum(r.end.rows for r in results if r.name.startswith("load-"))
         note = f" ({', '.join(off)}: off)" if off else ""
         return Verdict("Complete", f"{len(results)} steps complete, {rows:,} rows loaded{note}", 0)
-    why = "; ".join(f"{r.name} {r.status}: {r.outcome.sentence}" for r in bad)
+    why = "; ".join(f"{r.name} {r.status}: {r.end.sentence}" for r in bad)
     whole = all(r.status in ("failed", "skipped") for r in results)
-    return Verdict("Failed" if whole else "Partial", why, worst(r.outcome.exit_code for r in bad))
-
-
-def worst(codes: Iterable[int]) -> int:
-    """Return the exit code of several: a wrong setting outranks refused data, that a passing failure, that a gap.
-
-    A process that a signal or a bug ended counts as a passing failure: it says nothing of the data.
-    """
-    known = [ExitCode(c) if c in set(ExitCode) else ExitCode.TRANSIENT for c in codes if c != SKIPPED]
-    return int(max(known, key=_WORST.index, default=ExitCode.COMPLETE))
+    code = worst(r.end.exit_code for r in bad if r.status != "skipped")
+    return Verdict("Failed" if whole else "Partial", why, code)

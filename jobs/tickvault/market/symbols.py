@@ -5,13 +5,13 @@ files, from a file the user names, or from a list in one line (``BTC,ETH``): no 
 """
 
 import csv
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tickvault.core.errors import ConfigError
+from tickvault.core.suggestion import suggestion
 
 AssetClass = Literal["crypto", "stock"]
 COLUMNS = ("symbol", "name", "asset_class", "sector", "binance_pair", "coingecko_id", "yahoo_ticker")
@@ -152,8 +152,7 @@ def _list_problems(path: Path, asset_class: AssetClass, assets: Mapping[str, Ass
 
 def _unknown(symbol: str, assets: Mapping[str, Asset], asset_class: AssetClass | None) -> str:
     known = [a.symbol for a in assets.values() if asset_class in (None, a.asset_class)]
-    close = difflib.get_close_matches(symbol, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else f"add a line for it to {ASSET_INFO}"
+    hint = suggestion(symbol, known, f"add a line for it to {ASSET_INFO}", cutoff=0.5)
     return f"unknown symbol '{symbol}': {hint}"
 
 

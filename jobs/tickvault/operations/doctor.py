@@ -25,7 +25,7 @@ class Finding:
 
     subject: str
     good: bool | None
-    said: str
+    found: str
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -169,4 +169,4 @@ def _command(subject: str, *command: str) -> Finding:
 
 def _output(*command: str) -> str:
     finding = _command("", *command)
-    return finding.said if finding.good else ""
+    return finding.found if finding.good else ""

@@ -1,4 +1,4 @@
-"""Reads from a target: PostgreSQL, Snowflake or Trino. One statement, in a read-only transaction where there is one."""
+"""Asks an engine: PostgreSQL, Snowflake or Trino. One statement, in a read-only transaction where there is one."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -7,25 +7,23 @@ from typing import Any
 from tickvault.core.settings import Settings
 from tickvault.engines.postgres.connection import Connection
 
-TARGETS = ("postgres", "snowflake", "trino")
-
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
 
-def read(settings: Settings, target: str, sql: str, limit: int) -> Answer:
+def read(settings: Settings, engine: str, sql: str, limit: int) -> Answer:
     """Run one statement and return its columns and at most ``limit`` rows.
 
     Raises:
-        ConfigError: The target is not set up.
-        SinkUnavailableError: The target does not answer.
-        TerminalError: The target does not understand the statement.
+        ConfigError: The engine is not set up.
+        SinkUnavailableError: The engine does not answer.
+        TerminalError: The engine does not understand the statement.
     """
     readers: dict[str, Callable[[Settings, str, int], Answer]] = {
         "postgres": _postgres,
         "snowflake": _snowflake,
         "trino": _trino,
     }
-    return readers[target](settings, sql, limit)
+    return readers[engine](settings, sql, limit)
 
 
 def _postgres(settings: Settings, sql: str, limit: int) -> Answer:

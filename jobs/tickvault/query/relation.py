@@ -1,11 +1,11 @@
 """Where a model or table is on an engine, by its name."""
 
-import difflib
 import re
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Area
+from tickvault.core.suggestion import suggestion
 from tickvault.market import streams
 from tickvault.query.read import read
 
@@ -35,8 +35,8 @@ def find(settings: Settings, engine: str, name: str) -> str:
         return name if whole else f"{database[engine]}.{name}"
     known = _known(settings, engine)
     if name.lower() not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(known)) or 'none yet'}"
+        nothing = None if known else "there are: none yet"
+        hint = suggestion(name.lower(), sorted(known), nothing, most=3, cutoff=0.5, quoted=False)
         raise ConfigError(f"{engine} has no published model or raw table '{name}'; {hint}")
     return known[name.lower()]
 

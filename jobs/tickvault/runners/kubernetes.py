@@ -15,7 +15,7 @@ from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.runners import pods
-from tickvault.runners.runner import Outcome, Runner
+from tickvault.runners.runner import Runner, StepEnd
 from tickvault.runners.step import Step
 from tickvault.runners.watch import Watch, mapped, pods_of
 
@@ -53,13 +53,13 @@ class KubernetesRunner(Runner):
 
     def perform(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
-    ) -> Outcome:
+    ) -> StepEnd:
         """Make or adopt the step's Job and wait for its end."""
         return asyncio.run(self._run(step, slot, environment, on_line, owner))
 
     async def _run(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
-    ) -> Outcome:
+    ) -> StepEnd:
         started = time.monotonic()
         async with connected() as (batch, core):
             manifest = await self._manifest(batch, step, slot, environment, owner)
@@ -67,11 +67,11 @@ class KubernetesRunner(Runner):
             on_line(f"job/{name} in namespace {self.namespace}")
             watch = Watch(self, batch, core, name, on_line)
             try:
-                outcome = await watch.follow()
+                end = await watch.follow()
             finally:
                 await watch.close()
         seconds = time.monotonic() - started
-        return Outcome(outcome.exit_code, outcome.report, outcome.reason, seconds, f"job/{name}")
+        return StepEnd(end.exit_code, end.report, end.reason, seconds, f"job/{name}")
 
     async def _manifest(
         self, batch: Any, step: Step, slot: Slot, environment: Mapping[str, str], owner: str
@@ -167,8 +167,8 @@ def job_manifest(
     if step.argv:
         container["args"] = list(step.argv)
     given = dict(environment) | {"TICKVAULT_SLOT": slot.id}
-    kept = [e for e in container.get("env", []) if e["name"] not in given]
-    container["env"] = kept + [{"name": k, "value": v} for k, v in given.items()]
+    others = [e for e in container.get("env", []) if e["name"] not in given]
+    container["env"] = others + [{"name": k, "value": v} for k, v in given.items()]
     labels = {"tickvault.io/job": step.job, "tickvault.io/slot": slot.id.lower()}
     owned_by = {
         "apiVersion": "batch/v1",

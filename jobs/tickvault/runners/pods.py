@@ -3,7 +3,7 @@
 from typing import Any
 
 from tickvault.core.errors import ExitCode
-from tickvault.runners.runner import Outcome, parse_report
+from tickvault.runners.runner import StepEnd, parse_report
 
 KILLED = 137
 _WRONG = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
@@ -21,30 +21,30 @@ def started(pod: dict[str, Any]) -> bool:
     return "running" in state or "terminated" in state
 
 
-def ending(pod: dict[str, Any]) -> Outcome | None:
+def ending(pod: dict[str, Any]) -> StepEnd | None:
     """Return how a pod ended, None while it has not."""
     status = pod.get("status", {})
     ended = _container(pod).get("state", {}).get("terminated")
     report = parse_report((ended or {}).get("message"))
     if status.get("reason") == "Evicted":
-        return Outcome(KILLED, report, f"evicted from its node: {status.get('message', 'no reason given')}")
+        return StepEnd(KILLED, report, f"evicted from its node: {status.get('message', 'no reason given')}")
     if status.get("reason") == "DeadlineExceeded":
-        return Outcome(KILLED, report, "ended by its deadline (activeDeadlineSeconds)")
+        return StepEnd(KILLED, report, "ended by its deadline (activeDeadlineSeconds)")
     if ended:
         return _terminated(pod, ended, report)
     if status.get("phase") == "Failed":
-        return Outcome(KILLED, report, f"{status.get('reason', 'Failed')}: {status.get('message', 'its node is gone')}")
+        return StepEnd(KILLED, report, f"{status.get('reason', 'Failed')}: {status.get('message', 'its node is gone')}")
     return None
 
 
-def _terminated(pod: dict[str, Any], ended: dict[str, Any], report: dict[str, Any]) -> Outcome:
+def _terminated(pod: dict[str, Any], ended: dict[str, Any], report: dict[str, Any]) -> StepEnd:
     code, cause = int(ended.get("exitCode", 1)), ended.get("reason")
     if cause == "OOMKilled":
         limit = _limit(pod)
-        return Outcome(KILLED, report, f"killed for using more memory than its limit{limit} (OOMKilled)")
+        return StepEnd(KILLED, report, f"killed for using more memory than its limit{limit} (OOMKilled)")
     if cause not in (None, "Completed", "Error"):
-        return Outcome(code or 1, report, f"{cause}: {ended.get('message') or 'no message'}")
-    return Outcome(code, report, None if code == 0 or "exit_code" in report else _unsaid(code))
+        return StepEnd(code or 1, report, f"{cause}: {ended.get('message') or 'no message'}")
+    return StepEnd(code, report, None if code == 0 or "exit_code" in report else _unsaid(code))
 
 
 def hindrance(pod: dict[str, Any]) -> tuple[ExitCode, str] | None:

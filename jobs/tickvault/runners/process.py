@@ -18,7 +18,7 @@ from typing import Self
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import environment as own_environment
 from tickvault.core.slot import Slot
-from tickvault.runners.runner import Outcome, Runner, parse_report
+from tickvault.runners.runner import Runner, StepEnd, parse_report
 from tickvault.runners.step import Step
 
 _GRACE_SECONDS = 15.0
@@ -51,7 +51,7 @@ class ProcessRunner(Runner):
 
     def perform(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
-    ) -> Outcome:
+    ) -> StepEnd:
         """Run a step; at most ``parallel`` at once, the others wait here."""
         _ = owner
         with self._places, tempfile.TemporaryDirectory(prefix="tickvault-") as folder:
@@ -68,7 +68,7 @@ class ProcessRunner(Runner):
                 reason = f"killed by {_signal_name(code - 128)}"
             text = report.read_text(encoding="utf-8") if report.exists() else None
             seconds = time.monotonic() - started
-            return Outcome(code, parse_report(text), reason, seconds, f"process {child.pid}")
+            return StepEnd(code, parse_report(text), reason, seconds, f"process {child.pid}")
 
     def close(self) -> None:
         """End the warm process and with it every step still running."""
@@ -87,17 +87,17 @@ class ProcessRunner(Runner):
         """Ask for a fork; returns its output and the socket that tells its id and its exit code."""
         request = {"arguments": argv, "environment": variables, "folder": str(Path.cwd())}
         output, theirs = os.pipe()
-        status, told = socket.socketpair()
+        status, status_theirs = socket.socketpair()
         try:
             with self._lock:
-                socket.send_fds(self._connected(), [json.dumps(request).encode()], [theirs, told.fileno()])
+                socket.send_fds(self._connected(), [json.dumps(request).encode()], [theirs, status_theirs.fileno()])
         except OSError as error:
             os.close(output)
             status.close()
             raise SinkUnavailableError(f"the warm process does not take a step: {error}") from error
         finally:
             os.close(theirs)
-            told.close()
+            status_theirs.close()
         return output, status
 
     def _connected(self) -> socket.socket:
@@ -116,7 +116,7 @@ class _Child:
     def __init__(self, output: int, status: socket.socket) -> None:
         self.output, self.status = output, status
         self.pid = 0
-        self._told, self._rest = b"", b""
+        self._status_text, self._rest = b"", b""
 
     def __enter__(self) -> Self:
         return self
@@ -161,15 +161,15 @@ class _Child:
         return bool(data)
 
     def _listen(self) -> bool:
-        """Read what is told; False once it is all."""
+        """Read the status; False once it is all."""
         data = self.status.recv(64)
-        self._told += data
-        if not self.pid and b"\n" in self._told:
-            self.pid = int(self._told.split(b"\n")[0])
+        self._status_text += data
+        if not self.pid and b"\n" in self._status_text:
+            self.pid = int(self._status_text.split(b"\n")[0])
         return bool(data)
 
     def _exit_code(self) -> int:
-        lines = self._told.split()
+        lines = self._status_text.split()
         return int(lines[1]) if len(lines) == 2 else 128 + signal.SIGKILL  # noqa: PLR2004 - id and exit code
 
     def _kill(self, number: signal.Signals) -> None:

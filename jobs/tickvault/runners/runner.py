@@ -14,7 +14,7 @@ _FINAL = frozenset({ExitCode.COMPLETE, ExitCode.PARTIAL, ExitCode.REJECTED, Exit
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepEnd:
     """How a step ended.
 
     Args:
@@ -45,11 +45,11 @@ class Outcome:
     def sentence(self) -> str:
         """What there is to say of it; empty when all is well."""
         missing = self.report.get("missing") or []
-        said = self.report.get("error", {}).get("message") or "; ".join(missing)
+        reported = self.report.get("error", {}).get("message") or "; ".join(missing)
         if self.exit_code == 0:
             return f"off: {self.report['off']}" if self.report.get("off") else ""
         last = str(self.report.get("termination", "")).strip().split("\n")[-1]
-        return self.reason or said or last or f"ended with exit code {self.exit_code} and said nothing"
+        return self.reason or reported or last or f"ended with exit code {self.exit_code} and said nothing"
 
 
 class Runner(ABC):
@@ -60,7 +60,7 @@ class Runner(ABC):
 
     def run(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str = ""
-    ) -> Outcome:
+    ) -> StepEnd:
         """Run a step for a slot to its end.
 
         Args:
@@ -81,16 +81,16 @@ class Runner(ABC):
                 errors[:] = [line.removeprefix("error: ")]
             on_line(line)
 
-        outcome = self.perform(step, slot, environment, pass_on, owner)
-        if outcome.exit_code and errors and not outcome.reason and "exit_code" not in outcome.report:
+        end = self.perform(step, slot, environment, pass_on, owner)
+        if end.exit_code and errors and not end.reason and "exit_code" not in end.report:
             # It failed before it was a job: the command line's own sentence is all it left.
-            return replace(outcome, reason=errors[0])
-        return outcome
+            return replace(end, reason=errors[0])
+        return end
 
     @abstractmethod
     def perform(
         self, step: Step, slot: Slot, environment: Mapping[str, str], on_line: Callable[[str], None], owner: str
-    ) -> Outcome:
+    ) -> StepEnd:
         """Do what ``run`` promises."""
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class _Forks:
             _become(json.loads(message), output)
         os.close(output)
         self.running[pid] = socket.socket(fileno=status)
-        self._tell(pid, str(pid))
+        self._send(pid, str(pid))
         return True
 
     def reap(self) -> None:
@@ -68,10 +68,10 @@ class _Forks:
             if pid == 0:
                 return
             code = os.waitstatus_to_exitcode(status)
-            self._tell(pid, str(code if code >= 0 else 128 - code))
+            self._send(pid, str(code if code >= 0 else 128 - code))
             self.running.pop(pid).close()
 
-    def _tell(self, pid: int, text: str) -> None:
+    def _send(self, pid: int, text: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # the runner gave this step up
             self.running[pid].sendall(f"{text}\n".encode())
 

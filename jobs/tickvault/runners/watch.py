@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tickvault.core.errors import ConfigError, ExitCode, SinkUnavailableError
 from tickvault.runners import pods
-from tickvault.runners.runner import Outcome
+from tickvault.runners.runner import StepEnd
 
 _NOT_FOUND = 404
 
@@ -38,7 +38,7 @@ class Watch:
         self.log: asyncio.Task[None] | None = None
         self.began = time.monotonic()
 
-    async def follow(self) -> Outcome:
+    async def follow(self) -> StepEnd:
         """Look at Job and pod until there is an end."""
         from aiohttp import ClientError
         from kubernetes_asyncio.client import ApiException
@@ -46,18 +46,18 @@ class Watch:
         answered = time.monotonic()
         while True:
             try:
-                outcome = await self._look()
+                end = await self._look()
                 answered = time.monotonic()
             except (ApiException, ClientError, TimeoutError) as error:
                 if isinstance(error, ApiException) and error.status in (401, 403):
                     raise mapped(error, f"watch job {self.name}") from error
                 if time.monotonic() - answered > self.patience.outage_seconds:
                     raise SinkUnavailableError(f"the Kubernetes API does not answer: {error}") from error
-                outcome = None
-            if outcome:
+                end = None
+            if end:
                 if self.log:  # let the last lines come
                     await asyncio.wait([self.log], timeout=5)
-                return outcome
+                return end
             await asyncio.sleep(self.patience.poll_seconds)
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class Watch:
             self.log.cancel()
             await asyncio.gather(self.log, return_exceptions=True)
 
-    async def _look(self) -> Outcome | None:
+    async def _look(self) -> StepEnd | None:
         from kubernetes_asyncio.client import ApiException
 
         as_dict, namespace = self.batch.api_client.sanitize_for_serialization, self.patience.namespace
@@ -74,20 +74,21 @@ class Watch:
             job = as_dict(await self.batch.read_namespaced_job(self.name, namespace))
         except ApiException as error:
             if error.status == _NOT_FOUND:
-                return Outcome(pods.KILLED, reason=f"job/{self.name} was deleted")
+                return StepEnd(pods.KILLED, reason=f"job/{self.name} was deleted")
             raise
         pod = pods.newest(await pods_of(self.core, as_dict, namespace, self.name))
         if pod and pods.started(pod) and self.log is None:
             self.log = asyncio.create_task(self._stream(pod))
-        if pod and (outcome := pods.ending(pod)):
-            return outcome
-        if end := pods.job_end(job):
-            if pod is None and end[0] != "DeadlineExceeded":
-                return Outcome(pods.KILLED, reason=f"its pod was deleted ({end[0]}: {end[1]})")
-            return Outcome(pods.KILLED, reason=f"{end[0]}: {end[1]}")
+        if pod and (end := pods.ending(pod)):
+            return end
+        if of_job := pods.job_end(job):
+            reason, message = of_job
+            if pod is None and reason != "DeadlineExceeded":
+                return StepEnd(pods.KILLED, reason=f"its pod was deleted ({reason}: {message})")
+            return StepEnd(pods.KILLED, reason=f"{reason}: {message}")
         return await self._late(pod)
 
-    async def _late(self, pod: dict[str, Any] | None) -> Outcome | None:
+    async def _late(self, pod: dict[str, Any] | None) -> StepEnd | None:
         """Give up what does not start in time, or takes too long."""
         waited, reason = time.monotonic() - self.began, None
         code = ExitCode.TRANSIENT
@@ -107,7 +108,7 @@ class Watch:
         await self.batch.delete_namespaced_job(
             self.name, self.patience.namespace, propagation_policy="Background", grace_period_seconds=0
         )
-        return Outcome(int(code), reason=reason + (f" [{events}]" if events else ""))
+        return StepEnd(int(code), reason=reason + (f" [{events}]" if events else ""))
 
     async def _events(self, name: str) -> str:
         """Return the last warnings about an object, in a line."""

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -23,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_job(
-    job: Job, settings: Settings, slot: Slot | None = None, tell: Callable[[dict[str, Any]], None] | None = None
+    job: Job, settings: Settings, slot: Slot | None = None, on_end: Callable[[dict[str, Any]], None] | None = None
 ) -> int:
     """Run a job and return its exit code; the ledger, the metrics and the termination message say the same.
 
@@ -31,7 +30,7 @@ def run_job(
         job: What to run.
         settings: The settings.
         slot: The slot, where the caller knows it; else it is found by the rule of ``slot.resolve``.
-        tell: Called once at the end with what the termination message says, in full.
+        on_end: Called once at the end with what the termination message says, in full.
     """
     started = time.monotonic()
     report = Report()
@@ -46,11 +45,11 @@ def run_job(
                 pushgateway.push_start(settings, job.name)
                 run = ledger.runs.start(job.name, slot, settings.tickvault_job_name)
                 session = Session(settings, ledger, run, report)
-                with joblog.kept(settings, ledger, run):
+                with joblog.recording(settings, ledger, run):
                     code = _attempt(job, session)
     except PlatformError as error:
         code = error.exit_code
-        report.details["error"] = _say(error)
+        report.details["error"] = _described(error)
         _log.error("%s", error, extra={"error_type": type(error).__name__})
     seconds = time.monotonic() - started
     summary: dict[str, Any] = {
@@ -61,8 +60,8 @@ def run_job(
     }
     _log.info("done" if code == 0 else "ended", extra=summary | report.counts)
     pushgateway.push_run(settings, job.name, int(code), seconds, report.counts)
-    if tell:
-        tell(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
+    if on_end:
+        on_end(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
     if settings.tickvault_termination_log:
         # Kubernetes keeps 4096 bytes of it.
         text = json.dumps(summary | report.counts | {"missing": report.missing[:10], **report.details}, default=str)
@@ -84,10 +83,10 @@ def _attempt(job: Job, session: Session) -> int:
     except PlatformError as error:
         status = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
         code = error.exit_code
-        report.details["error"] = _say(error)
+        report.details["error"] = _described(error)
         raise
     except Exception as error:  # noqa: BLE001 - whatever happened, the ledger must not go on saying «running»
-        report.details["error"] = _say(error)
+        report.details["error"] = _described(error)
         _log.exception(BUG_MESSAGE)
     finally:
         outcome = {"missing": report.missing, "notes": report.notes, **report.details}
@@ -97,12 +96,12 @@ def _attempt(job: Job, session: Session) -> int:
 
 def _resolve(settings: Settings, ledger: Ledger) -> Slot:
     schedule = Schedule(settings.tickvault_schedule, settings.tickvault_timezone)
-    now = settings.tickvault_clock or datetime.now(UTC)
+    now = settings.now()
     remembered = ledger.runs.remembered_slot(settings.tickvault_job_name)
     return resolve(settings.tickvault_slot, settings.tickvault_job_name, schedule, now, remembered)
 
 
-def _say(error: BaseException) -> dict[str, str]:
+def _described(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error)}
 
 

@@ -1,6 +1,6 @@
 """A job's log in the lake, where it outlives the pod: ``logs/<job>/<slot>/<run>-<attempt>.jsonl``.
 
-A job stores its own when it ends (``kept``). One that is killed cannot; the reconciler stores what its pod said
+A job stores its own when it ends (``recording``). One that is killed cannot; the reconciler stores what its pod said
 (``rescue``), as long as there is the pod.
 """
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def kept(settings: Settings, ledger: Ledger, run: Run) -> Iterator[None]:
+def recording(settings: Settings, ledger: Ledger, run: Run) -> Iterator[None]:
     """Copy what is logged meanwhile, then store it and link it from the run's row; a failure of that is a warning."""
     with tempfile.TemporaryDirectory(prefix="tickvault-log-") as folder:
         path = Path(folder) / "log.jsonl"
@@ -59,8 +59,8 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
                 if _is_ours(line):  # a line of the job's own log: made, and its secrets blotted out, by the job
                     file.write(f"{line}\n")
                 elif line.strip():
-                    handler.handle(_said(line, logging.INFO, time))
-            handler.handle(_said(end, logging.ERROR))
+                    handler.handle(_record(line, logging.INFO, time))
+            handler.handle(_record(end, logging.ERROR))
         _store(settings, ledger, run, path)
 
 
@@ -81,7 +81,7 @@ def _is_ours(line: str) -> bool:
     return isinstance(fields, dict) and {"time", "level", "message"} <= set(fields)
 
 
-def _said(line: str, level: int, time: datetime | None = None) -> logging.LogRecord:
+def _record(line: str, level: int, time: datetime | None = None) -> logging.LogRecord:
     record = _log.makeRecord("pod", level, "", 0, "%s", (line,), None)
     if time:
         record.created = time.timestamp()

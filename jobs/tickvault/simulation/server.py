@@ -59,9 +59,9 @@ def serve(
 
     from tickvault.simulation.market.market import market
     from tickvault.simulation.providers.app import build
-    from tickvault.simulation.providers.state import World
+    from tickvault.simulation.providers.state import State
 
-    app = build(World(market(seed, asset_info), now))
+    app = build(State(market(seed, asset_info), now))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

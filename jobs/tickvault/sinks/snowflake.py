@@ -1,7 +1,7 @@
 """Loads packages into Snowflake, each exactly once.
 
 Files go to the stage under names that are never used again and from there into a staging table of the attempt's own.
-Then one transaction takes the target's row in ``LOAD_LOCK``, looks into the ledger, merges, and writes the ledger.
+Then one transaction takes the table's row in ``LOAD_LOCK``, looks into the ledger, merges, and writes the ledger.
 Snowflake commits by itself before any DDL, so there is none after BEGIN. A COMMIT is answered with success even when
 its transaction is gone: only the ledger, read back afterwards, says what happened.
 """
@@ -36,7 +36,7 @@ class SnowflakeSink(Sink):
 
     name: ClassVar[str] = "snowflake"
     orphan_seconds: ClassVar[float] = 330.0
-    """How long to wait for the target's lock: Snowflake ends a blocking transaction whose client died in 5 minutes."""
+    """How long to wait for the table's lock: Snowflake ends a blocking transaction whose client died in 5 minutes."""
 
     def __init__(self, settings: Settings, lake: Lake) -> None:
         super().__init__(settings, lake)
@@ -128,7 +128,7 @@ class SnowflakeSink(Sink):
             raise SinkUnavailableError(f"PUT of {path.name} to @{location} answered {status}, not UPLOADED; try again")
 
     def _load(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
-        self._begin(self.names.target(stream), attempt)
+        self._begin(self.names.table(stream), attempt)
         faults.at("after_lock")
         if not self._ledger(claim.id):
             self._note(claim, attempt, self._merge(stream, rows, claim, attempt))
@@ -137,17 +137,17 @@ class SnowflakeSink(Sink):
         faults.at("after_commit")
         return self._settled(claim, attempt)
 
-    def _begin(self, target: str, attempt: str) -> None:
-        """Begin a transaction that holds the target's lock, waiting for whoever holds it."""
+    def _begin(self, table: str, attempt: str) -> None:
+        """Begin a transaction that holds the table's lock, waiting for whoever holds it."""
         deadline = time.monotonic() + self.orphan_seconds
-        said = False
+        warned = False
         while True:
             self._run("BEGIN")
             try:
                 now = datetime.now(UTC).isoformat()
                 locked = self._run(
                     f"UPDATE {self.names.lock} SET HELD_BY = %s, HELD_SINCE = %s WHERE TARGET = %s",
-                    attempt, now, target,
+                    attempt, now, table,
                 )  # fmt: skip
             except LockedError:
                 self._run("ROLLBACK")
@@ -155,27 +155,27 @@ class SnowflakeSink(Sink):
                     raise
             else:
                 if locked[0][0] == 0:
-                    raise ConfigError(f"{self.names.lock} has no row for {target}; it was there before: put it back")
+                    raise ConfigError(f"{self.names.lock} has no row for {table}; it was there before: put it back")
                 return
-            if not said:
+            if not warned:
                 _log.warning(
                     "%s is locked by another loader; if that one was killed, its transaction ends by itself within"
-                    " 5 minutes: waiting for up to %.0f s", target, self.orphan_seconds,
+                    " 5 minutes: waiting for up to %.0f s", table, self.orphan_seconds,
                 )  # fmt: skip
-                said = True
+                warned = True
             time.sleep(0.25)
 
     def _merge(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
-        target, staging = self.names.target(stream), self.names.staging(attempt)
+        table, staging = self.names.table(stream), self.names.staging(attempt)
         now = datetime.now(UTC).strftime(_INSTANT)
         if not rows.count:
             return LoadResult()
         if stream.write_mode is WriteMode.APPEND:
-            self._run(tables.append(stream, staging, target), claim.id, now, claim.id)
+            self._run(tables.append(stream, staging, table), claim.id, now, claim.id)
             return LoadResult(read=rows.count, inserted=rows.count)
-        counts = self._run(tables.classify(stream, staging, target))[0]
+        counts = self._run(tables.classify(stream, staging, table))[0]
         inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
-        self._run(tables.merge(stream, staging, target), claim.id, now)
+        self._run(tables.merge(stream, staging, table), claim.id, now)
         duplicates = rows.count - winners
         return LoadResult(rows.count, inserted, updated, unchanged, superseded, duplicates=duplicates)
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from tickvault.core.batch import Batch
@@ -35,7 +35,7 @@ class Context:
     @property
     def now(self) -> datetime:
         """The current time, UTC; simulated where ``TICKVAULT_CLOCK`` is set."""
-        return self.settings.tickvault_clock or datetime.now(UTC)
+        return self.settings.now()
 
     def builder(self, stream: Stream) -> RecordBuilder:
         """Return what turns a provider's records into rows of a stream."""

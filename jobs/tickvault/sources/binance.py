@@ -28,8 +28,8 @@ from tickvault.sources.shared.symbolwise import (
     not_nothing,
     objects,
     read_each,
-    said,
     wanted,
+    without_rows,
 )
 
 PROVIDER = Provider(
@@ -62,7 +62,7 @@ class Binance(Source):
     def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "binance_pair")
-        yield said(stream, chosen.outcomes)
+        yield without_rows(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         if stream == streams.CRYPTO_BINANCE:
             firsts = range(0, len(chosen.assets), _SYMBOLS_PER_REQUEST)
@@ -106,10 +106,10 @@ class Binance(Source):
             klines = self._klines(asset, _milliseconds(start))
         except RefusedRequestError as error:
             if _is_unknown(error):
-                return said(builder.stream, [failed(asset, f"unknown symbol {asset.binance_pair}")])
+                return without_rows(builder.stream, [failed(asset, f"unknown symbol {asset.binance_pair}")])
             raise
         if not klines:
-            return said(builder.stream, [failed(asset, f"no closed bar since {day}")])
+            return without_rows(builder.stream, [failed(asset, f"no closed bar since {day}")])
         return dated(builder, asset, (_bar(asset, kline) for kline in klines))
 
     def _klines(self, asset: Asset, start: int) -> list[list[Any]]:

@@ -15,7 +15,7 @@ from tickvault.engines.http.client import Provider
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, wanted, without_rows
 
 PROVIDER = Provider("coingecko", per_minute=30, key_setting="COINGECKO_API_KEY", url_setting="COINGECKO_BASE_URL")
 FIELDS = {
@@ -40,7 +40,7 @@ class CoinGecko(Source):
     def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "coingecko_id")
-        yield said(stream, chosen.outcomes)
+        yield without_rows(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         parts = (chosen.assets[n : n + _COINS_PER_REQUEST] for n in range(0, len(chosen.assets), _COINS_PER_REQUEST))
         batches = (latest(builder, part, self._rows(stream, part), since) for part in parts)

@@ -22,7 +22,7 @@ from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
 from tickvault.sources.shared.article import Item, open_graph, rss_items
-from tickvault.sources.shared.symbolwise import instant, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import instant, read_each, wanted, without_rows
 
 LIST = Provider("crypto_news", per_minute=600, url_setting="NEWS_BASE_URL", attempts=3)
 RSS = Provider("crypto_news rss", per_minute=120, url_setting="NEWS_RSS_URLS", attempts=3)
@@ -48,7 +48,7 @@ class CryptoNews(Source):
         named = self.context.symbols or self.context.missing
         assets = chosen.assets if named else chosen.assets[: self.context.settings.news_read_limit]
         if named:
-            yield said(stream, chosen.outcomes)
+            yield without_rows(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         feeds = _Feeds(self)
         yield from read_each(stream, assets, lambda asset: self._news(builder, feeds, asset, since or {}))

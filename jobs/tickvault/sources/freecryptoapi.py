@@ -19,7 +19,7 @@ from tickvault.engines.http.client import Provider, RefusedRequestError
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, said, wanted
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, wanted, without_rows
 
 PROVIDER = Provider("freecryptoapi", per_minute=60, key_setting="FREECRYPTO_API_KEY", url_setting="FREECRYPTO_API")
 _REQUIRED = {"rows", "symbol", "price", "observed_at"}
@@ -51,7 +51,7 @@ class FreeCryptoApi(Source):
         for record in records:
             symbol = str(record.get(fields["symbol"])).upper()
             by_symbol.setdefault(symbol, []).append(_row(symbol, record, fields))
-        yield said(stream, chosen.outcomes)
+        yield without_rows(stream, chosen.outcomes)
         prices = latest(self.context.builder(stream), chosen.assets, by_symbol, since)
         yield from not_nothing("freecryptoapi", self.context, [prices])
 
@@ -83,10 +83,10 @@ def _records(stream: Stream, answer: Any, rows_at: str) -> list[dict[str, Any]]:
     if answer is None:
         return []
     if isinstance(answer, dict) and not isinstance(answer.get(rows_at), list):
-        said = answer.get("error") or answer.get("message")
-        if said:
+        refusal = answer.get("error") or answer.get("message")
+        if refusal:
             raise SourceRejectedError(
-                f"freecryptoapi: it refuses with {str(said)[:200]!r}; check FREECRYPTO_API_KEY and FREECRYPTO_PATH"
+                f"freecryptoapi: it refuses with {str(refusal)[:200]!r}; check FREECRYPTO_API_KEY and FREECRYPTO_PATH"
             )
         found = ", ".join(sorted(map(str, answer))) or "nothing"
         raise SchemaMismatchError(stream.name, "rows", f"a list '{rows_at}' in the provider's answer", found)

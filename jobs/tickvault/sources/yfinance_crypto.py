@@ -16,7 +16,16 @@ from tickvault.core.stream import Stream
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, latest, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import (
+    dated,
+    failed,
+    first_day,
+    last_day,
+    latest,
+    read_each,
+    wanted,
+    without_rows,
+)
 from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
 
 
@@ -33,7 +42,7 @@ class YFinanceCrypto(Source):
     def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "crypto", "yahoo_ticker")
-        yield said(stream, chosen.outcomes)
+        yield without_rows(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         one = self._price if stream == streams.CRYPTO_YFINANCE else self._bars
         yield from read_each(stream, chosen.assets, lambda asset: one(builder, asset, since))
@@ -51,7 +60,7 @@ class YFinanceCrypto(Source):
         history = self._yahoo.history(asset.yahoo_ticker, start, tomorrow(self.context))
         closed = settled(history, self.context.now)
         if not closed:
-            return said(
+            return without_rows(
                 builder.stream, [failed(asset, f"unknown symbol {asset.yahoo_ticker}, or no bar since {start}")]
             )
         return dated(builder, asset, [_bar_row(asset, bar) for bar in closed if known is None or bar.date > known])

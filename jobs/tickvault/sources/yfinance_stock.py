@@ -20,7 +20,7 @@ from tickvault.core.stream import Stream
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, read_each, said, wanted
+from tickvault.sources.shared.symbolwise import dated, failed, first_day, last_day, read_each, wanted, without_rows
 from tickvault.sources.shared.yahoo import Bar, Yahoo, exact, settled, tomorrow
 
 _COMPANY = {"company_name": "longName", "sector": "sector", "industry": "industry"}
@@ -49,7 +49,7 @@ class YFinanceStock(Source):
     def read(self, stream: Stream, since: Cursor | None) -> Iterator[Batch]:
         """Read as ``Source.read`` says."""
         chosen = wanted(self.context, "stock", "yahoo_ticker")
-        yield said(stream, chosen.outcomes)
+        yield without_rows(stream, chosen.outcomes)
         builder = self.context.builder(stream)
         yield from read_each(stream, chosen.assets, lambda asset: self._days(builder, asset, since))
 
@@ -59,7 +59,7 @@ class YFinanceStock(Source):
         # The last day loaded is asked for again: an answer without any day then says that the ticker is gone.
         closed = self._closed(asset, start)
         if not closed:
-            return said(
+            return without_rows(
                 builder.stream, [failed(asset, f"unknown symbol {asset.yahoo_ticker}, or no day since {start}")]
             )
         fresh = [bar for bar in closed if known is None or bar.date > known]

@@ -1,6 +1,5 @@
 """Finds sources and sinks by their modules' names; a module is imported only when it is used."""
 
-import difflib
 import importlib
 import pkgutil
 from types import ModuleType
@@ -8,6 +7,7 @@ from typing import Any
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.stream import Stream
+from tickvault.core.suggestion import suggestion
 from tickvault.market import streams
 from tickvault.sinks import Sink
 from tickvault.sources import Source
@@ -61,9 +61,7 @@ def _names(package: str) -> list[str]:
 def _class(package: str, kind: str, name: str, base: type[Any]) -> type[Any]:
     names = _names(package)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
-        raise ConfigError(f"there is no {kind} '{name}'; {hint}")
+        raise ConfigError(f"there is no {kind} '{name}'; {suggestion(name, names)}")
     module: ModuleType = importlib.import_module(f"{package}.{name}")
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, base) and getattr(value, "name", None) == name:

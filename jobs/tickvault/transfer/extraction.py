@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tickvault.core import faults, instance, revisions
 from tickvault.core.batch import Batch
-from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, TransientError
+from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, to_raise
 from tickvault.core.package import Outcome, OutcomeStatus, Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
@@ -73,8 +73,7 @@ class Extraction:
                 _log.warning("%s: %s", stream.name, error)
                 errors.append(error)
         if errors:
-            # A retry may still mend what is transient; what landed is sealed and will not be read again.
-            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+            raise to_raise(errors)
 
     def _land(self, session: Session, lake: Lake, source: Source, stream: Stream) -> None:
         sealed = lake.revisions(stream, session.slot)
@@ -82,7 +81,7 @@ class Extraction:
             session.ledger.packages.register(stream, package, lake.rejects(package))
         missing = revisions.missing(sealed)
         if sealed and not self.force and not missing:
-            _say_complete(session, sealed)
+            _note_complete(session, sealed)
             _check_share(session, lake, sealed)
             return
         source = source.asking_for(() if self.force else missing)
@@ -97,16 +96,16 @@ class Extraction:
 
 def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:
     """Say on long reads how far they are."""
-    rows, told = 0, 0
+    rows, logged = 0, 0
     for batch in batches:
         rows += batch.records.num_rows
-        if rows - told >= 250_000:  # noqa: PLR2004 - a line every few seconds
+        if rows - logged >= 250_000:  # noqa: PLR2004 - a line every few seconds
             _log.info("%s: %d rows read", stream.name, rows)
-            told = rows
+            logged = rows
         yield batch
 
 
-def _say_complete(session: Session, sealed: list[Package]) -> None:
+def _note_complete(session: Session, sealed: list[Package]) -> None:
     job = session.run.job
     session.report.notes.append(
         f"slot {session.slot} is complete already: package {sealed[-1].id}, {sum(p.rows for p in sealed)} rows;"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from tickvault.core.batch import LoadResult
-from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, TransientError
+from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, to_raise
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
 from tickvault.ledger import LockHeldError, Pending
@@ -57,9 +57,9 @@ class Loading:
                     with session.ledger.lock(f"load-{self.sink}-{stream_name}", session.settings.lock_wait_seconds):
                         errors += self._load(session, lake, sink, list(group))
                 except (ConfigError, LockHeldError) as error:
-                    errors.append(_said(session, stream_name, error))
+                    errors.append(_note_failure(session, stream_name, error))
         if errors:
-            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+            raise to_raise(errors)
 
     def _load(self, session: Session, lake: Lake, sink: Sink, pending: list[Pending]) -> list[PlatformError]:
         """Load the packages of one stream and return the errors of those that could not be loaded."""
@@ -70,7 +70,7 @@ class Loading:
             except (ConfigError, InterruptedRunError, SinkUnavailableError):
                 raise
             except PlatformError as error:
-                errors.append(_said(session, item.package_id, error))
+                errors.append(_note_failure(session, item.package_id, error))
         return errors
 
     def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
@@ -84,8 +84,8 @@ class Loading:
         _account(session, item, result)
 
 
-def _said(session: Session, what: str, error: PlatformError) -> PlatformError:
-    """Say and note what could not be loaded; the run goes on."""
+def _note_failure(session: Session, what: str, error: PlatformError) -> PlatformError:
+    """Log and note what could not be loaded; the run goes on."""
     _log.warning("%s: %s", what, error)
     session.report.details.setdefault("failed", []).append(f"{what}: {error}")
     return error

@@ -107,8 +107,8 @@ class Dbt:
         if failed:
             # A table for each test would cost more than the tests; only what fails is run again and kept.
             again = ["test", "--store-failures", "--no-write-json", "--select", *failed]
-            kept = {n.name: n for n in self._nodes(again, digest)}
-            nodes = [_with_failures(n, kept[n.name]) if n.name in kept else n for n in nodes]
+            rerun = {n.name: n for n in self._nodes(again, digest)}
+            nodes = [_with_failures(n, rerun[n.name]) if n.name in rerun else n for n in nodes]
         return nodes
 
     def _nodes(self, arguments: list[str], digest: str) -> list[NodeResult]:
@@ -139,17 +139,17 @@ class Dbt:
         from dbt.contracts.graph.manifest import Manifest
 
         name = f"{self._key(digest)}.msgpack"
-        kept = self.folder / "parsed" / name
-        for file in (kept, self.project / "parsed" / name):
+        parsed = self.folder / "parsed" / name
+        for file in (parsed, self.project / "parsed" / name):
             if file.exists():
                 yield Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
                 return
         yield None
         fresh = self.folder / "partial_parse.msgpack"
         if fresh.exists():
-            shutil.rmtree(kept.parent, ignore_errors=True)
-            kept.parent.mkdir(parents=True)
-            shutil.copyfile(fresh, kept)
+            shutil.rmtree(parsed.parent, ignore_errors=True)
+            parsed.parent.mkdir(parents=True)
+            shutil.copyfile(fresh, parsed)
 
     def _key(self, digest: str) -> str:
         """Everything that parsing depends on."""

@@ -1,14 +1,16 @@
 """The metrics of ``metrics.yml``: their definitions, and the one statement that answers a question about one."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
 from tickvault.core.errors import ConfigError
+from tickvault.core.suggestion import suggestion
+
+_near = partial(suggestion, most=3, cutoff=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def metric(name: str) -> Metric:
         ConfigError: There is none of this name.
     """
     if name not in metrics():
-        raise ConfigError(f"there is no metric '{name}'; {_hint(name, metrics())}")
+        raise ConfigError(f"there is no metric '{name}'; {_near(name, metrics())}")
     return metrics()[name]
 
 
@@ -99,7 +101,7 @@ def statement(
     names = list(dict.fromkeys((*asked.always, *by)))
     for name in names:
         if name not in asked.dimensions:
-            raise ConfigError(f"metric '{asked.name}' has no dimension '{name}'; {_hint(name, asked.dimensions)}")
+            raise ConfigError(f"metric '{asked.name}' has no dimension '{name}'; {_near(name, asked.dimensions)}")
     if since and until and since > until:
         raise ConfigError(f"the first day {since} is after the last day {until}")
     if since and not asked.time:
@@ -131,11 +133,6 @@ _MODELS = ("semantic_transactions", "semantic_customer_overview", "semantic_asse
 
 def _day(day: date) -> str:
     return f"date '{day.isoformat()}'"
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known := list(known), n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else f"there are: {', '.join(known)}"
 
 
 def views(relation_of: Callable[[str], str]) -> dict[str, str]:

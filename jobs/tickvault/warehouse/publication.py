@@ -91,7 +91,7 @@ class Shelf(Protocol):
     def confirm(self, mart: Mart, generation: str) -> None:
         """Note that the view shows it."""
 
-    def clear(self, mart: Mart, kept: list[str]) -> None:
+    def clear(self, mart: Mart, retained: list[str]) -> None:
         """Drop generations other than these, newest first."""
 
 
@@ -115,13 +115,13 @@ def publish(shelf: Shelf, marts: list[Mart], stamp: Stamp) -> list[Mart]:
         shelf.show(mart, generation)
         faults.at("after_show")
         shelf.confirm(mart, generation)
-        shelf.clear(mart, _kept(generation, known))
+        shelf.clear(mart, _retained(generation, known))
         _log.info("published %s.%s as %s", mart.schema, mart.name, generation)
         changed.append(mart)
     return changed
 
 
-def _kept(generation: str, known: Sequence[Generation]) -> list[str]:
+def _retained(generation: str, known: Sequence[Generation]) -> list[str]:
     """Return what stays, newest first: down to the newest that is known to have been shown.
 
     One that was noted and not confirmed may have been shown or not, so it does not stand for the one before.

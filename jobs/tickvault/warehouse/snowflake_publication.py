@@ -105,7 +105,7 @@ class SnowflakeShelf:
             f"UPDATE {self._notes} SET IS_PUBLISHED = TRUE WHERE MART = %s AND GENERATION = %s", mart.name, generation
         )
 
-    def clear(self, mart: Mart, kept: list[str]) -> None:
+    def clear(self, mart: Mart, retained: list[str]) -> None:
         """Drop the mart's clones other than these, also one that was never noted."""
         prefix = f"{mart.name}__".upper()
         rows = self._run(
@@ -114,7 +114,7 @@ class SnowflakeShelf:
             prefix,
         )
         for (name,) in rows:
-            if name not in kept:
+            if name not in retained:
                 self._run(f"DROP TABLE IF EXISTS {self._frozen(str(name))}")
 
     def _grant(self, right: str) -> None:

@@ -1,10 +1,11 @@
 """The dbt targets: where the warehouse is built, and from what."""
 
-import difflib
 from dataclasses import dataclass
 
+from tickvault.core.engine import ENGINES, WAREHOUSES
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
+from tickvault.core.suggestion import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,13 @@ class Target:
         """The name of the job that builds it, and of its lock."""
         return f"dbt-{self.engine}"
 
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The arguments of ``tickvault`` that build it."""
+        return ("dbt", "build", "--target", self.name)
 
-TARGETS = (Target("dev-snowflake", "snowflake", "snowflake"), Target("dev-trino", "trino", "postgres"))
-ENGINES = tuple(t.engine for t in TARGETS)
+
+TARGETS = tuple(Target(f"dev-{e.name}", e.name, e.sink) for e in ENGINES.values() if e.sink)
 
 
 def target(name: str) -> Target:
@@ -40,9 +45,7 @@ def target(name: str) -> Target:
     for candidate in TARGETS:
         if candidate.name == name:
             return candidate
-    near = difflib.get_close_matches(name, [t.name for t in TARGETS], n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(t.name for t in TARGETS)}"
-    raise ConfigError(f"there is no dbt target '{name}'; {hint}")
+    raise ConfigError(f"there is no dbt target '{name}'; {suggestion(name, (t.name for t in TARGETS))}")
 
 
 def default_engine(settings: Settings) -> str:
@@ -51,8 +54,9 @@ def default_engine(settings: Settings) -> str:
     Raises:
         ConfigError: None is.
     """
-    if settings.snowflake_account:
-        return "snowflake"
-    if settings.trino_host:
-        return "trino"
-    raise ConfigError("no warehouse is set up: set SNOWFLAKE_ACCOUNT or TRINO_HOST (after a demo: tickvault local …)")
+    built = [ENGINES[name] for name in WAREHOUSES]
+    for engine in built:
+        if engine.is_on(settings):
+            return engine.name
+    needed = " or ".join(e.setting.upper() for e in built)
+    raise ConfigError(f"no warehouse is set up: set {needed} (after a demo: tickvault local …)")

@@ -74,11 +74,11 @@ class TrinoShelf:
         """Mark the row."""
         self._ledger.publications.confirm(self._target.name, mart.name, generation)
 
-    def clear(self, mart: Mart, kept: list[str]) -> None:
-        """Expire what is older than the oldest kept snapshot; only here, right after a publish, is that known."""
+    def clear(self, mart: Mart, retained: list[str]) -> None:
+        """Expire what is older than the oldest retained snapshot; only here, right after a publish, is that known."""
         rows = self._run(
             f"SELECT date_diff('second', min(committed_at), current_timestamp) FROM {self._meta(mart, 'snapshots')}"
-            f" WHERE snapshot_id IN ({', '.join(kept)})"
+            f" WHERE snapshot_id IN ({', '.join(retained)})"
         )
         age = rows[0][0]
         if age is not None:

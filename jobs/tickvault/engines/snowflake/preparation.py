@@ -21,7 +21,7 @@ _STAGING_AGE = timedelta(days=1)
 
 
 class Preparation:
-    """Prepares each target once per process.
+    """Prepares each table once per process.
 
     Args:
         run: Executes a statement with its values.
@@ -43,15 +43,15 @@ class Preparation:
         """
         if known := self._ready.get(stream):
             return known
-        target = self._names.target(stream)
+        table = self._names.table(stream)
         if not self._ready:
             self._lay_foundation()
             self._sweep()
-        self._repeatedly(tables.create_target(self._names, stream))
-        fitted = self._fit(stream, target)
+        self._repeatedly(tables.create_table(self._names, stream))
+        fitted = self._fit(stream, table)
         self._repeatedly(
-            f"INSERT INTO {self._names.lock} (TARGET) SELECT '{target}'"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {self._names.lock} WHERE TARGET = '{target}')"
+            f"INSERT INTO {self._names.lock} (TARGET) SELECT '{table}'"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self._names.lock} WHERE TARGET = '{table}')"
         )
         self._ready[stream] = fitted
         return fitted
@@ -75,7 +75,7 @@ class Preparation:
                 return
         self._run(statement)
 
-    def _fit(self, stream: Stream, target: str) -> Fit:
+    def _fit(self, stream: Stream, table: str) -> Fit:
         """Add columns the table lacks and widen those that have become too narrow, where the contract allows it."""
         columns = f"{self._names.database}.INFORMATION_SCHEMA.COLUMNS"
         rows = self._run(
@@ -86,13 +86,13 @@ class Preparation:
         )
         found = {str(name): tables.arrow_type(str(type_), precision, scale) for name, type_, precision, scale in rows}
         if (version := found.get(ROW_VERSION)) != pa.string():
-            raise SchemaMismatchError(stream.name, ROW_VERSION, "TEXT", f"{version or 'no such column'} in {target}")
-        fitted = fit(stream, {name: type_ for name, type_ in found.items() if name not in LINEAGE}, target)
+            raise SchemaMismatchError(stream.name, ROW_VERSION, "TEXT", f"{version or 'no such column'} in {table}")
+        fitted = fit(stream, {name: type_ for name, type_ in found.items() if name not in LINEAGE}, table)
         for field in fitted.added:
-            self._repeatedly(f"ALTER TABLE {target} ADD COLUMN {field.name} {tables.column_type(field.type)}")
+            self._repeatedly(f"ALTER TABLE {table} ADD COLUMN {field.name} {tables.column_type(field.type)}")
         for field in fitted.widened:
             type_ = tables.column_type(field.type)
-            self._repeatedly(f"ALTER TABLE {target} ALTER COLUMN {field.name} SET DATA TYPE {type_}")
+            self._repeatedly(f"ALTER TABLE {table} ALTER COLUMN {field.name} SET DATA TYPE {type_}")
         return fitted
 
     def _sweep(self) -> None:

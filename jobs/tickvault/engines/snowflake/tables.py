@@ -51,14 +51,14 @@ class Names:
 
     @property
     def lock(self) -> str:
-        """One row per target table; whoever updates it first loads, the others wait."""
+        """One row per table; whoever updates it first loads, the others wait."""
         return f"{self.database}.{LEDGER_SCHEMA}.LOAD_LOCK"
 
     def schema_of(self, stream: Stream) -> str:
         """Return the schema of a stream's table."""
         return self.batch if stream.area is Area.BATCH else self.prices
 
-    def target(self, stream: Stream) -> str:
+    def table(self, stream: Stream) -> str:
         """Return the table of a stream."""
         return f"{self.database}.{self.schema_of(stream)}.{stream.warehouse_table}"
 
@@ -109,12 +109,12 @@ def foundation(names: Names) -> list[str]:
     ]
 
 
-def create_target(names: Names, stream: Stream) -> str:
+def create_table(names: Names, stream: Stream) -> str:
     """Return the statement that makes a stream's table."""
     types = {f.name: f"{column_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.landed_schema}
     types |= {"package_id": "VARCHAR NOT NULL", LOAD_TIMESTAMP: f"{INSTANT_TYPE} NOT NULL"}
     columns = ", ".join(f"{name} {types[name]}" for name in stream.table_columns)
-    return f"CREATE TABLE IF NOT EXISTS {names.target(stream)} ({columns})"
+    return f"CREATE TABLE IF NOT EXISTS {names.table(stream)} ({columns})"
 
 
 def create_staging(stream: Stream, staging: str) -> str:
@@ -134,7 +134,7 @@ def copy(staging: str, location: str) -> str:
     )
 
 
-def classify(stream: Stream, staging: str, target: str) -> str:
+def classify(stream: Stream, staging: str, table: str) -> str:
     """Return the query that counts what a merge will do: inserted, updated, unchanged, superseded, winners."""
     content = [c for c in stream.schema.names if c not in stream.primary_key]
     differs = " OR ".join(f"s.{c} IS DISTINCT FROM t.{c}" for c in content) or "FALSE"
@@ -143,29 +143,29 @@ def classify(stream: Stream, staging: str, target: str) -> str:
         f"SELECT COUNT_IF(t.{ROW_VERSION} IS NULL), COUNT_IF({newer} AND ({differs})),"
         f" COUNT_IF(({newer} AND NOT ({differs})) OR s.{ROW_VERSION} = t.{ROW_VERSION}),"
         f" COUNT_IF(s.{ROW_VERSION} < t.{ROW_VERSION}), COUNT(*)"
-        f" FROM ({_winners(stream, staging)}) s LEFT JOIN {target} t ON {_same_key(stream)}"
+        f" FROM ({_winners(stream, staging)}) s LEFT JOIN {table} t ON {_same_key(stream)}"
     )
 
 
-def merge(stream: Stream, staging: str, target: str) -> str:
+def merge(stream: Stream, staging: str, table: str) -> str:
     """Return the merge: one row per key, and only a higher version replaces. Values: package id, load time."""
     columns = [*stream.schema.names, *LINEAGE]
     lineage = f"%s AS package_id, CAST(%s AS {INSTANT_TYPE}) AS load_timestamp"
     changed = ", ".join(f"{c} = s.{c}" for c in columns if c not in stream.primary_key)
     return (
-        f"MERGE INTO {target} t USING ({_winners(stream, staging, lineage)}) s ON {_same_key(stream)}"
+        f"MERGE INTO {table} t USING ({_winners(stream, staging, lineage)}) s ON {_same_key(stream)}"
         f" WHEN MATCHED AND s.{ROW_VERSION} > t.{ROW_VERSION} THEN UPDATE SET {changed}"
         f" WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{c}' for c in columns)})"
     )
 
 
-def append(stream: Stream, staging: str, target: str) -> str:
+def append(stream: Stream, staging: str, table: str) -> str:
     """Return the insert of rows without a key, which does nothing when repeated. Values: package id, load time, id."""
     own = ", ".join(stream.landed_schema.names)
     return (
-        f"INSERT INTO {target} ({own}, package_id, load_timestamp)"
+        f"INSERT INTO {table} ({own}, package_id, load_timestamp)"
         f" SELECT {own}, %s, CAST(%s AS {INSTANT_TYPE}) FROM {staging}"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE package_id = %s)"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE package_id = %s)"
     )
 
 

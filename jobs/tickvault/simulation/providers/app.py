@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from tickvault.simulation.providers import binance, coingecko, control, freecryptoapi, news, yahoo
 from tickvault.simulation.providers.faults import STATUS_KINDS, Fault
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State
 
 PROVIDERS = (binance.PROVIDER, coingecko.PROVIDER, yahoo.PROVIDER, freecryptoapi.PROVIDER, news.PROVIDER)
 _SLOW = 5.0
@@ -37,32 +37,32 @@ _WEB_PAGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><b
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def build(world: World) -> Starlette:
-    """Give the ASGI application of one world."""
-    routes = control.routes(world, [provider.name for provider in PROVIDERS])
+def build(state: State) -> Starlette:
+    """Give the ASGI application of one simulator."""
+    routes = control.routes(state, [provider.name for provider in PROVIDERS])
     for provider in PROVIDERS:
         for prefix in (f"/{provider.name}", "") if provider is yahoo.PROVIDER else (f"/{provider.name}",):
             for endpoint in provider.endpoints:
                 path = prefix if prefix and endpoint.path == "/" else prefix + endpoint.path
-                routes.append(Route(path, _handler(world, provider, endpoint, prefix), methods=list(endpoint.methods)))
+                routes.append(Route(path, _handler(state, provider, endpoint, prefix), methods=list(endpoint.methods)))
     return Starlette(routes=routes)
 
 
-def _handler(world: World, provider: Provider, endpoint: Endpoint, prefix: str) -> Handler:
+def _handler(state: State, provider: Provider, endpoint: Endpoint, prefix: str) -> Handler:
     async def handle(request: Request) -> Response:
         path = request.url.path.removeprefix(prefix) or "/"
-        world.counts[provider.name][path] += 1
+        state.counts[provider.name][path] += 1
         spoilable = endpoint.spoil is not None
-        fault = world.faults.take(provider.name, path, world.mentioned(request), spoilable=spoilable)
+        fault = state.faults.take(provider.name, path, state.mentioned(request), spoilable=spoilable)
         if fault and fault.kind in STATUS_KINDS:
             return _refusal(provider, fault)
         if fault and fault.kind == "html200":
             return Response(_WEB_PAGE, media_type="text/html")
         if fault and fault.kind == "slow":
             await asyncio.sleep(_SLOW if fault.retry_after is None else fault.retry_after)
-        reply = endpoint.answer(world, request)
+        reply = endpoint.answer(state, request)
         if fault and endpoint.spoil and reply.status == 200:  # noqa: PLR2004 - the HTTP status
-            reply = reply if fault.kind in {"slow", "truncated"} else endpoint.spoil(reply, fault, world)
+            reply = reply if fault.kind in {"slow", "truncated"} else endpoint.spoil(reply, fault, state)
         return _response(reply, cut=fault is not None and fault.kind == "truncated")
 
     return handle

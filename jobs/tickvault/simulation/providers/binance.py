@@ -17,7 +17,7 @@ from tickvault.market.symbols import Asset
 from tickvault.simulation.market.market import Span
 from tickvault.simulation.market.model import EPOCH
 from tickvault.simulation.providers.spoil import Rows
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World, parameter, pick
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State, parameter, pick
 
 _DAY = 86_400_000
 _MANY, _HALF_MANY = 100, 20
@@ -31,9 +31,9 @@ _MESSAGES = {
 }
 
 
-def _ticker(world: World, request: Request) -> Reply:
+def _ticker(state: State, request: Request) -> Reply:
     single, many = pick(request.query_params, "symbol"), pick(request.query_params, "symbols")
-    pairs = {asset.binance_pair: asset for asset in world.coins() if asset.binance_pair}
+    pairs = {asset.binance_pair: asset for asset in state.coins() if asset.binance_pair}
     wanted = list(pairs)
     if single or many:
         try:
@@ -42,13 +42,13 @@ def _ticker(world: World, request: Request) -> Reply:
             return _error(400, -1100, "Illegal characters found in parameter 'symbols'.")
     if not all(pair in pairs for pair in wanted):
         return _error(400, -1121, "Invalid symbol.")
-    rows = [_ticker_row(world, pairs[pair]) for pair in wanted]
+    rows = [_ticker_row(state, pairs[pair]) for pair in wanted]
     weight = 2 if single or (many and len(wanted) <= _HALF_MANY) else 40 if many and len(wanted) <= _MANY else 80
     return Reply(rows[0] if single else rows, headers=_weigh(weight))
 
 
-def _ticker_row(world: World, asset: Asset) -> dict[str, Any]:
-    now, market = world.now(), world.market
+def _ticker_row(state: State, asset: Asset) -> dict[str, Any]:
+    now, market = state.now(), state.market
     span, digits = market.last_24_hours(asset.symbol, now), market.decimals(asset.symbol)
     change, tick = span.close - span.open, 10.0**-digits
     average = (span.high + span.low + span.close) / 3
@@ -79,29 +79,29 @@ def _ticker_row(world: World, asset: Asset) -> dict[str, Any]:
     }
 
 
-def _klines(world: World, request: Request) -> Reply:
+def _klines(state: State, request: Request) -> Reply:
     query = request.query_params
     if not pick(query, "symbol"):
         return _error(400, -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-    asset = next((a for a in world.coins() if a.binance_pair and a.binance_pair == pick(query, "symbol")), None)
+    asset = next((a for a in state.coins() if a.binance_pair and a.binance_pair == pick(query, "symbol")), None)
     if asset is None:
         return _error(400, -1121, "Invalid symbol.")
     if pick(query, "interval") != "1d":
         return _error(400, -1120, "Invalid interval.")
     limit = max(1, min(1000, parameter(request, "limit", 500)))
-    now = _milliseconds(world.now())
+    now = _milliseconds(state.now())
     end = min(parameter(request, "endTime", now), now)
     start = parameter(request, "startTime", -1)
-    rows = _bar_rows(world, asset, max(start, 0) if start >= 0 else end - limit * _DAY, end)
+    rows = _bar_rows(state, asset, max(start, 0) if start >= 0 else end - limit * _DAY, end)
     return Reply(rows[:limit] if start >= 0 else rows[-limit:], headers=_weigh(2))
 
 
-def _bar_rows(world: World, asset: Asset, start: int, end: int) -> list[list[Any]]:
+def _bar_rows(state: State, asset: Asset, start: int, end: int) -> list[list[Any]]:
     """Give the bars that open from start to end (milliseconds, both included); the running day's is open."""
     first = datetime.fromtimestamp(-(-start // _DAY) * 86400, UTC).date()
     last = datetime.fromtimestamp(end / 1000, UTC).date()
-    today, _, running = world.market.today(asset.symbol, world.now())
-    bars = world.market.bars(asset.symbol, first, min(last + timedelta(days=1), today))
+    today, _, running = state.market.today(asset.symbol, state.now())
+    bars = state.market.bars(asset.symbol, first, min(last + timedelta(days=1), today))
     opens = (bars.day.astype("datetime64[ms]").astype("int64")).tolist()
     values = zip(*(v.tolist() for v in (bars.open, bars.high, bars.low, bars.close, bars.volume)), strict=True)
     rows = [_bar_row(asset.symbol, at, Span(*bar)) for at, bar in zip(opens, values, strict=True)]

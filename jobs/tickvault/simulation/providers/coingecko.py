@@ -12,7 +12,7 @@ from starlette.requests import Request
 from tickvault.market.symbols import Asset
 from tickvault.simulation.market.model import EPOCH
 from tickvault.simulation.providers.spoil import Rows
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World, parameter, pick
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State, parameter, pick
 
 _WHOLE_FROM = 1000
 _LARGEST_PAGE = 250
@@ -22,25 +22,25 @@ _MESSAGES = {
 }
 
 
-def _markets(world: World, request: Request) -> Reply:
+def _markets(state: State, request: Request) -> Reply:
     query = request.query_params
     if pick(query, "vs_currency") != "usd":
         missing = "invalid vs_currency" if pick(query, "vs_currency") else "Missing parameter vs_currency"
         return Reply({"error": missing}, 422)
-    now = world.now()
-    offered = [asset for asset in world.coins() if asset.coingecko_id]
-    caps = {asset.symbol: world.market.fundamentals(asset.symbol, now).market_cap for asset in offered}
+    now = state.now()
+    offered = [asset for asset in state.coins() if asset.coingecko_id]
+    caps = {asset.symbol: state.market.fundamentals(asset.symbol, now).market_cap for asset in offered}
     offered.sort(key=lambda asset: -caps[asset.symbol])
     ranked = list(enumerate(offered, start=1))
     ids = [one for one in pick(query, "ids").split(",") if one]
     chosen = [(rank, asset) for rank, asset in ranked if not ids or asset.coingecko_id in ids]
     size = max(1, min(_LARGEST_PAGE, parameter(request, "per_page", 100)))
     page = max(1, parameter(request, "page", 1))
-    return Reply([_row(world, asset, rank, now) for rank, asset in chosen[(page - 1) * size : page * size]])
+    return Reply([_row(state, asset, rank, now) for rank, asset in chosen[(page - 1) * size : page * size]])
 
 
-def _row(world: World, asset: Asset, rank: int, now: datetime) -> dict[str, Any]:
-    market, symbol = world.market, asset.symbol
+def _row(state: State, asset: Asset, rank: int, now: datetime) -> dict[str, Any]:
+    market, symbol = state.market, asset.symbol
     span, facts, digits = market.last_24_hours(symbol, now), market.fundamentals(symbol, now), market.decimals(symbol)
     change, percent = span.close - span.open, round(100 * (span.close / span.open - 1), 5)
     past = market.bars(symbol, EPOCH, now.date())

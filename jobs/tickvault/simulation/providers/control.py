@@ -8,33 +8,33 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tickvault.simulation.providers.faults import Fault
-from tickvault.simulation.providers.state import World
+from tickvault.simulation.providers.state import State
 
 
-def routes(world: World, providers: Collection[str]) -> list[Route]:
-    """Give the control routes of one world."""
+def routes(state: State, providers: Collection[str]) -> list[Route]:
+    """Give the control routes of one simulator."""
 
     async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok", "seed": world.market.seed, "now": _text(world.now())})
+        return JSONResponse({"status": "ok", "seed": state.market.seed, "now": _text(state.now())})
 
     async def clock(request: Request) -> Response:
         if request.method == "PUT":
             try:
                 given = (await request.json())["now"]
-                world.frozen = None if given is None else instant(given)
+                state.frozen = None if given is None else instant(given)
             except (ValueError, KeyError, TypeError) as error:
                 return JSONResponse({"error": f'send {{"now": "2026-11-20T13:00:00Z"}}: {error}'}, 400)
-        return JSONResponse({"now": _text(world.now()), "frozen": world.frozen is not None})
+        return JSONResponse({"now": _text(state.now()), "frozen": state.frozen is not None})
 
     async def requests(request: Request) -> Response:
         if request.method == "DELETE":
-            world.counts.clear()
-        return JSONResponse({provider: dict(paths) for provider, paths in world.counts.items()})
+            state.counts.clear()
+        return JSONResponse({provider: dict(paths) for provider, paths in state.counts.items()})
 
     return [
         Route("/_control/health", health),
         Route("/_control/clock", clock, methods=["GET", "PUT"]),
-        _fault_route(world, providers),
+        _fault_route(state, providers),
         Route("/_control/requests", requests, methods=["GET", "DELETE"]),
     ]
 
@@ -51,10 +51,10 @@ def instant(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def _fault_route(world: World, providers: Collection[str]) -> Route:
+def _fault_route(state: State, providers: Collection[str]) -> Route:
     async def faults(request: Request) -> Response:
         if request.method == "DELETE":
-            world.faults.active = []
+            state.faults.active = []
         if request.method == "PUT":
             try:
                 given = [Fault.parse(one) for one in await request.json()]
@@ -64,8 +64,8 @@ def _fault_route(world: World, providers: Collection[str]) -> Route:
             if unknown:
                 message = f"unknown provider {', '.join(sorted(unknown))}: choose from {', '.join(providers)}"
                 return JSONResponse({"error": message}, 400)
-            world.faults.active = given
-        return JSONResponse([fault.as_json() for fault in world.faults.active])
+            state.faults.active = given
+        return JSONResponse([fault.as_json() for fault in state.faults.active])
 
     return Route("/_control/faults", faults, methods=["GET", "PUT", "DELETE"])
 

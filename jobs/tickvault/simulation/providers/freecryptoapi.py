@@ -11,24 +11,24 @@ from typing import Any
 from starlette.requests import Request
 
 from tickvault.simulation.providers.spoil import Rows
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World, pick
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State, pick
 
 _MESSAGES = {401: "Missing or invalid API key", 429: "Rate limit exceeded", 500: "Internal server error"}
 
 
-def _data(world: World, request: Request) -> Reply:
+def _data(state: State, request: Request) -> Reply:
     if not re.fullmatch(r"Bearer \S+", request.headers.get("authorization", "")):
         return _refuse(401)
-    coins = {asset.symbol for asset in world.coins()}
+    coins = {asset.symbol for asset in state.coins()}
     asked = [one for one in re.split(r"[+, ]+", pick(request.query_params, "symbol").upper()) if one]
     known = [symbol for symbol in asked if symbol in coins]
     if not known:
         return Reply({"status": "error", "error": f"No data for symbol: {' '.join(asked) or '(none given)'}"}, 404)
-    return Reply({"status": "success", "symbols": [_row(world, symbol) for symbol in known]})
+    return Reply({"status": "success", "symbols": [_row(state, symbol) for symbol in known]})
 
 
-def _row(world: World, symbol: str) -> dict[str, Any]:
-    now, market = world.now(), world.market
+def _row(state: State, symbol: str) -> dict[str, Any]:
+    now, market = state.now(), state.market
     span, digits = market.last_24_hours(symbol, now), market.decimals(symbol)
     bitcoin = market.price("BTC", now) if "BTC" in market.assets else span.close
     return {

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from tickvault.market.symbols import Asset
 from tickvault.simulation.market.model import EPOCH, uniform
 from tickvault.simulation.providers.faults import Fault
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World, parameter, pick
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State, parameter, pick
 
 _OPENINGS = ("Traders weigh", "Analysts debate", "A quiet week for", "Developers ship", "Funds return to", "Miners and")
 _TURNS = ("liquidity", "network upgrades", "regulation", "institutional demand", "on-chain activity", "volatility")
@@ -22,22 +22,22 @@ _LONGEST_LOOK_BACK = 90
 _MOST_A_DAY = 4
 
 
-def _list(world: World, request: Request) -> Reply:
-    asset, limit = _asked(world, request)
+def _list(state: State, request: Request) -> Reply:
+    asset, limit = _asked(state, request)
     if asset is None:
         return Reply({"error": "coin not found"}, 404)
-    return Reply([_address(request, asset, published) for published in _latest(world, asset, limit)])
+    return Reply([_address(request, asset, published) for published in _latest(state, asset, limit)])
 
 
-def _article(world: World, request: Request) -> Reply:
-    asset = _coin(world, request.path_params["coin"])
+def _article(state: State, request: Request) -> Reply:
+    asset = _coin(state, request.path_params["coin"])
     try:
         published = datetime.strptime(request.path_params["stamp"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return _page("Not found", "", 404)
-    if asset is None or published > world.now() or published not in _of_day(world, asset, published.date()):
+    if asset is None or published > state.now() or published not in _of_day(state, asset, published.date()):
         return _page("Not found", "", 404)
-    title, description = _text(world, asset, published)
+    title, description = _text(state, asset, published)
     tags = {
         "og:type": "article",
         "og:title": title,
@@ -51,13 +51,13 @@ def _article(world: World, request: Request) -> Reply:
     return _page(title, meta, 200, description)
 
 
-def _rss(world: World, request: Request) -> Reply:
-    asset, limit = _asked(world, request)
+def _rss(state: State, request: Request) -> Reply:
+    asset, limit = _asked(state, request)
     if asset is None:
         return _page("Not found", "", 404)
     items = []
-    for published in _latest(world, asset, limit):
-        title, description = _text(world, asset, published)
+    for published in _latest(state, asset, limit):
+        title, description = _text(state, asset, published)
         link = escape(_address(request, asset, published))
         items.append(
             f"<item><title>{escape(title)}</title><link>{link}</link><guid>{link}</guid>"
@@ -68,33 +68,33 @@ def _rss(world: World, request: Request) -> Reply:
     return Reply(feed, media_type="application/rss+xml")
 
 
-def _asked(world: World, request: Request) -> tuple[Asset | None, int]:
-    return _coin(world, pick(request.query_params, "id")), max(1, min(100, parameter(request, "limit", 10)))
+def _asked(state: State, request: Request) -> tuple[Asset | None, int]:
+    return _coin(state, pick(request.query_params, "id")), max(1, min(100, parameter(request, "limit", 10)))
 
 
-def _coin(world: World, coin: str) -> Asset | None:
-    return next((asset for asset in world.coins() if asset.coingecko_id == coin), None) if coin else None
+def _coin(state: State, coin: str) -> Asset | None:
+    return next((asset for asset in state.coins() if asset.coingecko_id == coin), None) if coin else None
 
 
-def _latest(world: World, asset: Asset, limit: int) -> list[datetime]:
-    now, found = world.now(), list[datetime]()
+def _latest(state: State, asset: Asset, limit: int) -> list[datetime]:
+    now, found = state.now(), list[datetime]()
     for back in range(_LONGEST_LOOK_BACK):
         day = now.date() - timedelta(days=back)
         if len(found) >= limit or day < EPOCH:
             break
-        found += [at for at in reversed(_of_day(world, asset, day)) if at <= now]
+        found += [at for at in reversed(_of_day(state, asset, day)) if at <= now]
     return found[:limit]
 
 
-def _of_day(world: World, asset: Asset, day: date) -> list[datetime]:
-    count, *seconds = uniform(world.market.seed, "news", asset.symbol, day, size=_MOST_A_DAY)
+def _of_day(state: State, asset: Asset, day: date) -> list[datetime]:
+    count, *seconds = uniform(state.market.seed, "news", asset.symbol, day, size=_MOST_A_DAY)
     midnight = datetime.combine(day, time(), UTC)
     return sorted(midnight + timedelta(seconds=int(86399 * s)) for s in seconds[: int(count * _MOST_A_DAY)])
 
 
-def _text(world: World, asset: Asset, published: datetime) -> tuple[str, str]:
+def _text(state: State, asset: Asset, published: datetime) -> tuple[str, str]:
     opening, turn = uniform("text", asset.symbol, published, size=2)
-    span = world.market.last_24_hours(asset.symbol, published)
+    span = state.market.last_24_hours(asset.symbol, published)
     move = 100 * (span.close / span.open - 1)
     title = f"{_OPENINGS[int(opening * 6)]} {asset.name} & {_TURNS[int(turn * 6)]}"
     return title, f"{asset.name} ({asset.symbol}) trades at ${span.close:,} — {move:+.2f} % in 24 hours."
@@ -118,7 +118,7 @@ def _refuse(status: int) -> Reply:
     return Reply({"error": "request refused"}, status)
 
 
-def _spoil_list(reply: Reply, fault: Fault, _world: World) -> Reply:
+def _spoil_list(reply: Reply, fault: Fault, _world: State) -> Reply:
     if fault.kind == "duplicate":
         reply.content = reply.content[:1] + reply.content
     elif fault.kind == "missing_symbols":

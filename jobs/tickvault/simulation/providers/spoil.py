@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tickvault.simulation.providers.faults import Fault
-from tickvault.simulation.providers.state import Reply, World
+from tickvault.simulation.providers.state import Reply, State
 
 AHEAD = timedelta(days=2)
 _MILLISECONDS_FROM = 10**11
@@ -29,10 +29,10 @@ class Rows:
     times: tuple[str | int, ...]
     symbol: str | None = None
 
-    def __call__(self, reply: Reply, fault: Fault, world: World) -> Reply:
+    def __call__(self, reply: Reply, fault: Fault, state: State) -> Reply:
         """Change the records the fault names, or the first one."""
         rows = self.rows(reply.content)
-        wanted = [row for row in rows if self.symbol and world.symbol_of(row[self.symbol]) in fault.symbols]
+        wanted = [row for row in rows if self.symbol and state.symbol_of(row[self.symbol]) in fault.symbols]
         for row in wanted if self.symbol and fault.symbols else rows[:1]:
             if fault.kind == "missing_symbols":
                 rows.remove(row)

@@ -25,7 +25,7 @@ class Reply:
 
 
 @dataclass(slots=True)
-class World:
+class State:
     """The state of one simulator; ``frozen`` is the simulated time, None lets the wall clock run."""
 
     market: Market
@@ -61,7 +61,7 @@ class World:
         return {self.names[word.upper()] for word in words if word.upper() in self.names}
 
 
-Spoiler = Callable[[Reply, Fault, World], Reply]
+Spoiler = Callable[[Reply, Fault, State], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Endpoint:
     """One path of a provider; ``spoil`` applies the faults that change records instead of the whole answer."""
 
     path: str
-    answer: Callable[[World, Request], Reply]
+    answer: Callable[[State, Request], Reply]
     spoil: Spoiler | None = None
     methods: tuple[str, ...] = ("GET",)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from tickvault.market.symbols import Asset
 from tickvault.simulation.providers.spoil import Rows
-from tickvault.simulation.providers.state import Endpoint, Provider, Reply, World, pick
+from tickvault.simulation.providers.state import Endpoint, Provider, Reply, State, pick
 from tickvault.simulation.providers.yahoo_chart import answer_chart, spoil_chart
 
 CRUMB = "S1mul4t3d.Crumb"
@@ -30,23 +30,23 @@ _CONSENT = """<html><body><form method="post" action="/v2/collectConsent">
 </form></body></html>"""
 
 
-def _asset(world: World, ticker: str) -> Asset | None:
-    return next((a for a in world.market.assets.values() if a.yahoo_ticker and a.yahoo_ticker == ticker.upper()), None)
+def _asset(state: State, ticker: str) -> Asset | None:
+    return next((a for a in state.market.assets.values() if a.yahoo_ticker and a.yahoo_ticker == ticker.upper()), None)
 
 
-def _chart(world: World, request: Request) -> Reply:
-    return answer_chart(world, request, _asset(world, request.path_params["ticker"]))
+def _chart(state: State, request: Request) -> Reply:
+    return answer_chart(state, request, _asset(state, request.path_params["ticker"]))
 
 
-def _quote(world: World, request: Request) -> Reply:
+def _quote(state: State, request: Request) -> Reply:
     if pick(request.query_params, "crumb") != CRUMB:
         return _unauthorized("finance")
-    assets = [_asset(world, ticker) for ticker in pick(request.query_params, "symbols").split(",")]
-    return Reply({"quoteResponse": {"result": [_quote_row(world, a) for a in assets if a], "error": None}})
+    assets = [_asset(state, ticker) for ticker in pick(request.query_params, "symbols").split(",")]
+    return Reply({"quoteResponse": {"result": [_quote_row(state, a) for a in assets if a], "error": None}})
 
 
-def _quote_row(world: World, asset: Asset) -> dict[str, Any]:
-    now, market = world.now(), world.market
+def _quote_row(state: State, asset: Asset) -> dict[str, Any]:
+    now, market = state.now(), state.market
     _, _, span = market.today(asset.symbol, now)
     facts, previous = market.fundamentals(asset.symbol, now), market.previous_close(asset.symbol, now)
     row = {
@@ -74,21 +74,21 @@ def _quote_row(world: World, asset: Asset) -> dict[str, Any]:
     return {**row, "trailingPE": facts.pe_ratio, "epsTrailingTwelveMonths": facts.earnings_per_share}
 
 
-def _summary(world: World, request: Request) -> Reply:
+def _summary(state: State, request: Request) -> Reply:
     if pick(request.query_params, "crumb") != CRUMB:
         return _unauthorized("finance")
     ticker = request.path_params["ticker"]
-    asset = _asset(world, ticker)
+    asset = _asset(state, ticker)
     if asset is None:
         error = {"code": "Not Found", "description": f"Quote not found for symbol: {ticker}"}
         return Reply({"quoteSummary": {"result": None, "error": error}}, 404)
     wanted = pick(request.query_params, "modules").split(",")
-    modules = {name: module for name, module in _modules(world, asset).items() if name in wanted}
+    modules = {name: module for name, module in _modules(state, asset).items() if name in wanted}
     return Reply({"quoteSummary": {"result": [modules], "error": None}})
 
 
-def _modules(world: World, asset: Asset) -> dict[str, dict[str, Any]]:
-    now, market = world.now(), world.market
+def _modules(state: State, asset: Asset) -> dict[str, dict[str, Any]]:
+    now, market = state.now(), state.market
     span, facts = market.today(asset.symbol, now)[2], market.fundamentals(asset.symbol, now)
     detail = {
         "maxAge": 1,
@@ -139,14 +139,14 @@ def _identity(asset: Asset) -> dict[str, str]:
     }
 
 
-def _series(world: World, request: Request) -> Reply:
+def _series(state: State, request: Request) -> Reply:
     """Answer the trailing PEG ratio, and the share count that is asked for without a type."""
     ticker = request.path_params["ticker"]
-    asset, types = _asset(world, ticker), request.query_params.getlist("type")
+    asset, types = _asset(state, ticker), request.query_params.getlist("type")
     if asset is None or asset.asset_class == "crypto":
         return Reply({"timeseries": {"result": [], "error": None}})
-    now = world.now()
-    facts = world.market.fundamentals(asset.symbol, now)
+    now = state.now()
+    facts = state.market.fundamentals(asset.symbol, now)
     midnight = int(datetime(now.year, now.month, now.day, tzinfo=UTC).timestamp())
     if not types:
         result = {"meta": {"symbol": [ticker]}, "timestamp": [midnight], "shares_out": [int(facts.supply)]}

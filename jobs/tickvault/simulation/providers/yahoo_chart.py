@@ -15,24 +15,24 @@ from tickvault.simulation.market.model import EPOCH, Array
 from tickvault.simulation.market.trading_days import NEW_YORK, session
 from tickvault.simulation.providers.faults import Fault
 from tickvault.simulation.providers.spoil import later, spoilt
-from tickvault.simulation.providers.state import Reply, World, parameter, pick
+from tickvault.simulation.providers.state import Reply, State, parameter, pick
 
 _RANGES = {"1d": 1, "5d": 5, "1mo": 30, "3mo": 91, "6mo": 182, "1y": 365, "2y": 730, "5y": 1826, "10y": 3652}
 _VALID_RANGES = [*_RANGES, "ytd", "max"]
 
 
-def answer_chart(world: World, request: Request, asset: Asset | None) -> Reply:
+def answer_chart(state: State, request: Request, asset: Asset | None) -> Reply:
     """Answer ``/v8/finance/chart/{ticker}`` for period1 and period2 (epoch seconds, end excluded) or a range."""
     query = request.query_params
     if asset is None:
         return _error(404, "Not Found", "No data found, symbol may be delisted")
     if (pick(query, "interval") or "1d") != "1d":
         return _error(422, "Unprocessable Entity", f"Invalid input - interval={pick(query, 'interval')}")
-    now = world.now()
-    latest, over, span = world.market.today(asset.symbol, now)
+    now = state.now()
+    latest, over, span = state.market.today(asset.symbol, now)
     end = parameter(request, "period2", int(now.timestamp()) + 1)
     start = _start(request, asset, latest, end)
-    bars = world.market.bars(asset.symbol, start, latest, seen_at=latest)
+    bars = state.market.bars(asset.symbol, start, latest, seen_at=latest)
     stamps = [_opening(asset, day) for day in bars.day.tolist()]
     columns = {
         "low": bars.low.tolist(),
@@ -41,25 +41,25 @@ def answer_chart(world: World, request: Request, asset: Asset | None) -> Reply:
         "volume": [int(v) for v in bars.volume.tolist()],
         "high": bars.high.tolist(),
     }
-    adjusted = (bars.close * _dividend_factor(world, asset, bars, latest)).tolist()
+    adjusted = (bars.close * _dividend_factor(state, asset, bars, latest)).tolist()
     if start <= latest:
-        stamps.append(_opening(asset, latest) if over else int(world.market.last_trade(asset.symbol, now).timestamp()))
+        stamps.append(_opening(asset, latest) if over else int(state.market.last_trade(asset.symbol, now).timestamp()))
         for name, values in columns.items():
             value = getattr(span, name)
             values.append(int(value) if name == "volume" else value)
         adjusted.append(span.close)
     days = [*bars.day.tolist(), latest]
     kept = sum(_opening(asset, day) < end for day in days[: len(stamps)])
-    result: dict[str, Any] = {"meta": _meta(world, asset, request, bars)}
+    result: dict[str, Any] = {"meta": _meta(state, asset, request, bars)}
     if kept:
         result["timestamp"] = stamps[:kept]
-        result |= _events(world, asset, days[0], end, latest)
+        result |= _events(state, asset, days[0], end, latest)
     quote = {name: values[:kept] for name, values in columns.items()} if kept else {}
     result["indicators"] = {"quote": [quote], "adjclose": [{"adjclose": adjusted[:kept]} if kept else {}]}
     return Reply({"chart": {"result": [result], "error": None}})
 
 
-def spoil_chart(reply: Reply, fault: Fault, _world: World) -> Reply:
+def spoil_chart(reply: Reply, fault: Fault, _world: State) -> Reply:
     """Spoil the last bar; a missing symbol is one that Yahoo does not know."""
     if fault.kind == "missing_symbols":
         return _error(404, "Not Found", "No data found, symbol may be delisted")
@@ -102,23 +102,23 @@ def _opening(asset: Asset, day: date) -> int:
     return int(opening.timestamp())
 
 
-def _dividend_factor(world: World, asset: Asset, bars: Bars, seen_at: date) -> Array:
+def _dividend_factor(state: State, asset: Asset, bars: Bars, seen_at: date) -> Array:
     """Give what a close is multiplied with: the product of 1 - dividend / close before it, of all later dividends."""
     factor = np.ones(len(bars.day))
-    for day, amount in world.market.dividends(asset.symbol, seen_at).items():
+    for day, amount in state.market.dividends(asset.symbol, seen_at).items():
         before = int(np.searchsorted(bars.day, np.datetime64(day)))
         if before:
             factor[:before] *= 1 - amount / bars.close[before - 1]
     return factor
 
 
-def _events(world: World, asset: Asset, first: date, end: int, latest: date) -> dict[str, Any]:
+def _events(state: State, asset: Asset, first: date, end: int, latest: date) -> dict[str, Any]:
     events: dict[str, dict[str, Any]] = {}
-    for day, amount in world.market.dividends(asset.symbol, latest).items():
+    for day, amount in state.market.dividends(asset.symbol, latest).items():
         at = _opening(asset, day)
         if first <= day and at < end:
             events.setdefault("dividends", {})[str(at)] = {"amount": amount, "date": at}
-    split = world.market.split(asset.symbol)
+    split = state.market.split(asset.symbol)
     if split and first <= split[0] <= latest and _opening(asset, split[0]) < end:
         at, ratio = _opening(asset, split[0]), split[1]
         one = {"date": at, "numerator": float(ratio), "denominator": 1.0, "splitRatio": f"{ratio}:1"}
@@ -126,8 +126,8 @@ def _events(world: World, asset: Asset, first: date, end: int, latest: date) -> 
     return {"events": events} if events else {}
 
 
-def _meta(world: World, asset: Asset, request: Request, bars: Bars) -> dict[str, Any]:
-    now, market = world.now(), world.market
+def _meta(state: State, asset: Asset, request: Request, bars: Bars) -> dict[str, Any]:
+    now, market = state.now(), state.market
     day, _, span = market.today(asset.symbol, now)
     facts, crypto = market.fundamentals(asset.symbol, now), asset.asset_class == "crypto"
     local = now.astimezone(_zone(asset))

@@ -1,6 +1,5 @@
 """What sources that read symbols share: which symbols are wanted, and that each gets exactly one outcome."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +12,7 @@ from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedErr
 from tickvault.core.package import Cursor, Outcome, OutcomeStatus, Reject
 from tickvault.core.records import RecordBuilder, Row
 from tickvault.core.stream import Stream
+from tickvault.core.suggestion import suggestion
 from tickvault.market.symbols import ASSET_INFO, LISTS, Asset, AssetClass, default_folder, load_assets, load_list
 from tickvault.sources import Context
 
@@ -70,8 +70,7 @@ def wanted(context: Context, asset_class: AssetClass, listing: Listing) -> Wante
 
 
 def _unknown(symbol: str, asset_class: AssetClass, known: Mapping[str, Asset]) -> str:
-    close = difflib.get_close_matches(symbol, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"add a line for it to {ASSET_INFO}"
+    hint = suggestion(symbol, known, f"add a line for it to {ASSET_INFO}", cutoff=0.5, quoted=False)
     return f"unknown {asset_class} symbol '{symbol}': {hint}"
 
 
@@ -101,7 +100,7 @@ def read_each(stream: Stream, assets: Sequence[Asset], read: Callable[[Asset], B
     if first and not succeeded:
         raise first
     if failures:
-        yield said(stream, failures)
+        yield without_rows(stream, failures)
 
 
 def latest(
@@ -194,8 +193,8 @@ def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> It
         raise SourceUnavailableError(f"{provider}: answers, but with none of the {lost} symbols asked for")
 
 
-def said(stream: Stream, outcomes: Iterable[Outcome]) -> Batch:
-    """Make a batch that says something and holds no rows."""
+def without_rows(stream: Stream, outcomes: Iterable[Outcome]) -> Batch:
+    """Make a batch of outcomes alone."""
     return Batch(stream, pa.RecordBatch.from_pylist([], schema=stream.schema), outcomes=tuple(outcomes))
 
 

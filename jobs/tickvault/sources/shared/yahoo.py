@@ -100,8 +100,8 @@ class Yahoo:
                 actions=True,
                 keepna=True,
             )
-            said = one.history_metadata
-            meta = {name: said[name] for name in _META if name in said}
+            metadata = one.history_metadata
+            meta = {name: metadata[name] for name in _META if name in metadata}
             columns = [[exact(v) for v in frame[name].tolist()] for name in _COLUMNS]
             days = [stamp.date() for stamp in frame.index]
             bars = [Bar(day, closing(day, meta), *v) for day, *v in zip(days, *columns, strict=True)]
@@ -189,10 +189,10 @@ def _session(http: HttpClient, base_url: str | None) -> Any:
 
         def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             """Send to the configured server; data requests within the provider's budgets."""
-            target = _redirected(url, base_url)
+            address = _redirected(url, base_url)
             if not urlsplit(url).path.startswith(_DATA_PATHS):
-                return super().request(method, target, *args, **kwargs)
-            return http.call(PROVIDER, lambda: self._data(method, target, *args, **kwargs))
+                return super().request(method, address, *args, **kwargs)
+            return http.call(PROVIDER, lambda: self._data(method, address, *args, **kwargs))
 
         def _data(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             where = f"yahoo ({bare(url)})"

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from tickvault.core.errors import worst
 from tickvault.core.settings import Settings, export
-from tickvault.demo.days import Day, Player, Stopwatch, calendar, worst
+from tickvault.demo.days import Day, Player, Stopwatch, calendar
 from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
@@ -23,10 +24,10 @@ from tickvault.local.prefect import prefect_server
 from tickvault.runners.process import ProcessRunner
 
 _COLORS = {0: "green", 10: "yellow"}
-_KEPT_LINES = 12
+_TAIL_LINES = 12
 
 
-class Stage:
+class Performance:
     """One performance of the demo.
 
     Args:
@@ -42,7 +43,7 @@ class Stage:
         self._lock = threading.Lock()
         self._status: Status | None = None
 
-    def perform(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
+    def run(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
         """Run it all; returns the exit code of what went worst."""
         started = time.monotonic()
         if fresh:
@@ -50,13 +51,13 @@ class Stage:
         market = "the public APIs" if live else "a simulated market"
         self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
         with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
-            self._say(started, "engines are up")
-            code = 0
+            self._headline(started, "engines are up")
+            codes: list[int] = []
             for day in calendar(days, build, live=live):
-                code = max(code, self._day(player, day, started))
-            code = max(code, self._again(player, day, started))
+                codes += self._day(player, day, started)
+            again, same = self._again(player, day, started)
             self._end(player.settings, player.stopwatch, time.monotonic() - started)
-        return code
+        return worst([*codes, *again]) or (0 if same else 1)
 
     @contextmanager
     def _player(self, live: bool) -> Iterator[Player]:
@@ -68,39 +69,40 @@ class Stage:
                 runner.warm()
                 yield Player(settings, engines, runner, server, self._listen)
 
-    def _day(self, player: Player, day: Day, started: float) -> int:
+    def _day(self, player: Player, day: Day, started: float) -> list[int]:
+        """Run a day and return how its flows and its build ended."""
         results = player.play(day)
-        self._say(started, f"{day.slot.date} {day.title}")
+        self._headline(started, f"{day.slot.date} {day.title}")
         for result in results:
             self._show(result)
-        code = worst(results)
-        if day.build and code == 0:
-            outcome = player.build(day.slot)
-            color = _COLORS.get(outcome.exit_code, "red")
-            said = outcome.sentence or _published(outcome.report)
-            self.console.print(f"          [{color}]{'dbt build':<24}[/] {said}, {outcome.seconds:.1f} s")
-            code = outcome.exit_code
-        if code:
+        codes = [r.verdict.exit_code for r in results]
+        if day.build and not any(codes):
+            end = player.build(day.slot)
+            color = _COLORS.get(end.exit_code, "red")
+            text = end.sentence or _published(end.report)
+            self.console.print(f"          [{color}]{'dbt build':<24}[/] {text}, {end.seconds:.1f} s")
+            codes.append(end.exit_code)
+        if any(codes):
             self.console.print("\n".join(self._tail), markup=False, style="dim")
-        return code
+        return codes
 
-    def _again(self, player: Player, day: Day, started: float) -> int:
-        """Run the last day once more and compare both targets before and after."""
+    def _again(self, player: Player, day: Day, started: float) -> tuple[list[int], bool]:
+        """Run the last day once more; returns how its flows ended, and whether both targets are as they were."""
         before = fingerprint(player.settings)
-        code = worst(player.play(day))
+        codes = [r.verdict.exit_code for r in player.play(day)]
         after = fingerprint(player.settings)
-        self._say(started, f"{day.slot.date} the same day once more")
+        self._headline(started, f"{day.slot.date} the same day once more")
         if before == after:
             self.console.print(
                 f"          [green]nothing doubled[/]: {after.postgres_rows:,} rows in PostgreSQL, "
                 f"{after.snowflake_rows:,} in Snowflake, checksum {after.checksum}, before and after"
             )
-            return code
-        self.console.print(f"          [red]rows changed[/]: {before} became {after}")
-        return code or 1
+        else:
+            self.console.print(f"          [red]rows changed[/]: {before} became {after}")
+        return codes, before == after
 
     def _show(self, result: FlowResult) -> None:
-        steps = {s.name: s.outcome for s in result.steps}
+        steps = {s.name: s.end for s in result.steps}
         rows = sum(o.rows for name, o in steps.items() if name.startswith("extract-"))
         color = _COLORS.get(result.verdict.exit_code, "red")
         text = f"{rows:>9,} rows read, {sum(o.seconds for o in steps.values()):>5.1f} s in {len(steps)} steps"
@@ -117,7 +119,7 @@ class Stage:
             self.console.print(marts_table(models))
             self.console.print()
         loads = {n: s for n, s in stopwatch.seconds.items() if n.startswith("load-")}
-        for sink in ("postgres", "snowflake"):
+        for sink in PLANS[0].sinks:
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
@@ -129,13 +131,13 @@ class Stage:
             if event.kind == "started":
                 self._running[event.step] = time.monotonic()
             elif event.kind == "line":
-                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_KEPT_LINES:]
+                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_TAIL_LINES:]
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
                 self._status.update(f"{event.slot[:8]}  " + "  ".join(self._running))
 
-    def _say(self, started: float, text: str) -> None:
+    def _headline(self, started: float, text: str) -> None:
         self.console.print(f"[dim]{time.monotonic() - started:7.1f} s[/] [bold]{text}[/]", highlight=False)
 
     @contextmanager

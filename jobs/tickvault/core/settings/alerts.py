@@ -1,0 +1,16 @@
+"""Who hears of alerts."""
+
+from pydantic import Field, SecretStr
+
+from tickvault.core.settings.part import Part
+
+
+class AlertSettings(Part):
+    """Who hears of alerts."""
+
+    title = "Alerts"
+
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Where Slack or its like hears of alerts; empty: nobody"
+    )
+    alert_receiver_url: str = Field("http://localhost:9093", description="The receiver `tickvault alert test` tries")
