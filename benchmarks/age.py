@@ -113,8 +113,11 @@ def age(settings: Settings, daily: int, often: int) -> None:
     with Connection.open(settings) as connection:
         for stream_, slots, step in histories:
             began = time.monotonic()
-            with connection.transaction():
-                connection.run(_PACKAGES, json.dumps(dict.fromkeys(SYMBOLS, "x")), *_history(stream_, slots, step))
+            cursor = json.dumps(dict.fromkeys(SYMBOLS, "x"))
+            # In pieces, the oldest first: one transaction for all would keep every version of the kept cursor's row.
+            for last in range(slots, 0, -1000):
+                history = (stream_.name, stream_.lake_path, NOW, step)
+                connection.run(_PACKAGES, cursor, *history, max(1, last - 999), last)
             for n in range(1, slots + 1):
                 one = package(stream_, Slot.of(NOW - n * step))
                 path = storage.root / one.manifest_key
@@ -154,14 +157,10 @@ def fill_snowflake(settings: Settings, loads: list[tuple[str, ...]]) -> None:
         assert session.run(f"SELECT COUNT(*) FROM {names.loads}")[0][0] == len(loads)
 
 
-def _history(stream_: Stream, slots: int, step: timedelta) -> tuple[object, ...]:
-    return (stream_.name, stream_.lake_path, NOW, step, slots)
-
-
 _PACKAGES = """
     WITH given AS (SELECT %s::jsonb AS cursor, %s::text AS stream, %s::text AS path, %s::timestamptz AS now,
-        %s::interval AS step, %s::integer AS slots),
-    history AS (SELECT given.*, now - n * step AS slot FROM given, generate_series(1, slots) n)
+        %s::interval AS step, %s::integer AS first, %s::integer AS last),
+    history AS (SELECT given.*, now - n * step AS slot FROM given, generate_series(first, last) n)
     INSERT INTO data_platform.packages (package_id, source, stream, slot, revision, rows, rejected, manifest_key,
         cursor, watermark_column, watermark_value, outcomes, run_id, landed_at, registered_at)
     SELECT concat_ws('.', 'bench', stream, to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"'), 'r0'), 'bench',

@@ -1,6 +1,6 @@
 """The columns and numbers that the simulated rows are made of."""
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 from hypothesis import given
@@ -15,7 +15,8 @@ from tickvault.simulation.population.pools import POOL_SIZE, Pools
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=20), st.integers(1, 2**31 - 1))
 def test_decimals_are_exact(units: list[int], factor: int) -> None:
     found = decimals(np.array(units, np.int64), factor).to_pylist()
-    assert found == [Decimal(u * factor).scaleb(-10) for u in units]
+    with localcontext(prec=60):  # the default would round what is expected
+        assert found == [Decimal(u * factor).scaleb(-10) for u in units]
 
 
 def test_identifiers_are_padded_and_grow() -> None:
