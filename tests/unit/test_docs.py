@@ -20,7 +20,8 @@ def test_the_map_is_drawn_from_the_rooms():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/promises.md", "docs/providers.md", "docs/history.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/promises.md", "docs/providers.md", "docs/columns.md", "docs/history.md"],
 )
 def test_a_page_names_only_files_that_there_are(page):
     named = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)*(?:/|\.py|\.sql|\.yaml|\.toml))`", (ROOT / page).read_text())
