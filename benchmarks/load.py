@@ -177,7 +177,7 @@ def main() -> int:
         appended, merged = stream("bench_append", WriteMode.APPEND), stream("bench_upsert", WriteMode.UPSERT)
         met = [
             compare("append", 10, settings, lake, appended, "", count),
-            compare("upsert", 4, settings, lake, merged, upsert, count),
+            compare("upsert", 5, settings, lake, merged, upsert, count),
         ]
     return 0 if all(met) else 1
 

@@ -19,9 +19,10 @@ def merge(session: PostgresSession, stream: Stream, staged: str, package_id: str
     """
     # Nobody analyses a temporary table by itself, and without it the join may be planned for a handful of rows.
     session.run(f"ANALYZE {quoted(staged)} ({', '.join(map(quoted, (*stream.primary_key, ROW_VERSION)))})")
-    met = session.rows(_count(stream, staged))[0]
+    winners = _winners(stream) if session.rows(_repeated(stream, staged))[0][0] else ("", "")
+    met = session.rows(_count(stream, staged, winners))[0]
     unchanged, updated, superseded = met
-    touched = session.run(_insert(stream, staged, conflicts=any(met)), package_id)
+    touched = session.run(_insert(stream, staged, winners, conflicts=any(met)), package_id)
     return LoadResult(
         read=read,
         inserted=touched - updated - unchanged,
@@ -32,10 +33,16 @@ def merge(session: PostgresSession, stream: Stream, staged: str, package_id: str
     )
 
 
-def _count(stream: Stream, staged: str) -> str:
+def _repeated(stream: Stream, staged: str) -> str:
+    """Ask whether a key comes twice: hashing the keys is far cheaper than sorting the rows, and mostly none does."""
+    key = ", ".join(map(quoted, stream.primary_key))
+    return f"SELECT EXISTS (SELECT FROM {quoted(staged)} GROUP BY {key} HAVING count(*) > 1)"
+
+
+def _count(stream: Stream, staged: str, winners: tuple[str, str]) -> str:
     """Count the winners that meet a row of the table: unchanged, updated, superseded."""
     own, key = _own(stream), [quoted(n) for n in stream.primary_key]
-    distinct, order = _winners(stream)
+    distinct, order = winners
     return f"""
         SELECT count(*) FILTER (WHERE newer AND same), count(*) FILTER (WHERE newer AND NOT same),
             count(*) FILTER (WHERE NOT newer)
@@ -47,11 +54,11 @@ def _count(stream: Stream, staged: str) -> str:
         ) met"""
 
 
-def _insert(stream: Stream, staged: str, *, conflicts: bool) -> str:
+def _insert(stream: Stream, staged: str, winners: tuple[str, str], *, conflicts: bool) -> str:
     """Insert the winners; $1 is the package's id. Where none of them meets a row, PostgreSQL need not look."""
     own, key = _own(stream), [quoted(n) for n in stream.primary_key]
     changed = [*(c for c in own if c not in key), ROW_VERSION, "package_id", "load_timestamp"]
-    distinct, order = _winners(stream)
+    distinct, order = winners
     on_conflict = f"""ON CONFLICT ({", ".join(key)}) DO UPDATE SET {", ".join(f"{c} = EXCLUDED.{c}" for c in changed)}
         WHERE t.{ROW_VERSION} < EXCLUDED.{ROW_VERSION}"""
     return f"""

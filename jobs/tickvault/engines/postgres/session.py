@@ -14,6 +14,7 @@ from tickvault.engines.postgres.connection import where
 from tickvault.engines.postgres.errors import RetryableError, mapped, one_line, refused
 
 _STATEMENT_MINUTES = 30
+_PIECE_BYTES = 65_536
 
 
 class PostgresSession:
@@ -83,7 +84,7 @@ class PostgresSession:
             BaseException: Whatever ``batches`` raises comes out as itself.
         """
         raised: list[BaseException] = []
-        reader = pa.RecordBatchReader.from_batches(columns, _remembering(batches, raised))
+        reader = pa.RecordBatchReader.from_batches(columns, _remembering(_pieces(batches), raised))
         try:
             with self._connection.cursor() as cursor:
                 return int(
@@ -128,6 +129,18 @@ class PostgresSession:
     def _mapped(self, error: adbc.Error) -> PlatformError:
         # A lost connection is the one thing the driver reports as an operational error without a code.
         return mapped(error, self.where, lost=isinstance(error, adbc.OperationalError))
+
+
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches so small that a piece fits into the socket: the driver encodes the next while the server reads it.
+
+    The driver encodes a batch as a whole and then sends it. With pieces larger than the socket's buffer the two take
+    turns, and a COPY takes what both need together; ``benchmarks/load.py`` has the figures.
+    """
+    for batch in batches:
+        rows = max(1, _PIECE_BYTES * batch.num_rows // max(1, batch.nbytes))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
 
 
 def _remembering(batches: Iterable[pa.RecordBatch], raised: list[BaseException]) -> Iterator[pa.RecordBatch]:
