@@ -1,6 +1,7 @@
 """The closed JSON schema of a chart's values: types from the defaults, the rest from the comments' hints.
 
-Every object forbids what it does not name; the only open ones are Kubernetes' own types, which the API server checks.
+Every object forbids what it does not name; the only open ones are Kubernetes' and Alertmanager's own types, which they
+check themselves.
 """
 
 import json
@@ -21,6 +22,10 @@ def _closed(**properties: Schema) -> Schema:
 
 def _kubernetes(kind: str, name: str) -> Schema:
     return {"type": kind, "$comment": f"Kubernetes' {name}; the API server checks it"}
+
+
+def _alertmanagers(kind: str, name: str) -> Schema:
+    return {"type": kind, "$comment": f"Alertmanager's {name}; it checks it when it starts"}
 
 
 _AMOUNTS = _closed(cpu=_QUANTITY, memory=_QUANTITY, **{"ephemeral-storage": _QUANTITY})
@@ -46,6 +51,9 @@ KNOWN: dict[str, Schema] = {
     "settings": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
     "config": {"type": "object", "additionalProperties": {"type": ["string", "integer", "number"]}},
     "dnsPeers": _kubernetes("array", "NetworkPolicyPeer"),
+    "people": _alertmanagers("object", "receiver"),
+    "receivers": _alertmanagers("array", "receivers"),
+    "routes": _alertmanagers("array", "routes"),
     # Empty means «not given», and a port is a number to everybody who gives one.
     "port": {"type": ["string", "integer"]},
 }

@@ -108,6 +108,7 @@ def values(made: dict[str, Recipe]) -> str:
             "image": {"registry": "", "repository": REPOSITORY},
             "imageTags": {name: recipe.tag for name, recipe in made.items()},
         },
+        "alertmanager": image("alertmanager"),
         "alertReceiver": image("alert-receiver"),
         "snowflakeEmulator": image("emulator"),
         "marketSimulator": image("simulator"),

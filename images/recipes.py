@@ -8,7 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = "tickvault"
-_INGREDIENTS = ("images/Dockerfile", "pyproject.toml", "uv.lock", "prefect.yaml", "jobs", "seeds")
+_RECIPE = "images/Dockerfile"
+_OURS = (_RECIPE, "pyproject.toml", "uv.lock", "prefect.yaml", "jobs", "seeds")
+_INGREDIENTS = {"dbt": (*_OURS, "dbt"), "alertmanager": (_RECIPE,)}
+"""What goes into the images of a stage, where that is more or less than our code and its packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,12 @@ def _modules(package: str, verb: str) -> Iterator[str]:
 
 def _recipe(stage: str, extra: str) -> Recipe:
     digest = hashlib.sha256(f"{stage} {extra}".encode())
-    for file in _files([*_INGREDIENTS, *(["dbt"] if stage == "dbt" else [])]):
+    for file in _files(_INGREDIENTS.get(stage, _OURS)):
         digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return Recipe(stage, extra, digest.hexdigest()[:12])
 
 
-def _files(ingredients: list[str]) -> Iterator[Path]:
+def _files(ingredients: tuple[str, ...]) -> Iterator[Path]:
     generated = {ROOT / "dbt/target", ROOT / "dbt/logs"}
     for ingredient in ingredients:
         path = ROOT / ingredient

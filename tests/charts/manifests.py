@@ -46,9 +46,10 @@ PRODUCTION: dict[str, Any] = {
         "existingWebConfigSecret": "web",
         "scrape": {"prefect": {"passwordSecret": "prefect"}},
         "ingress": INGRESS,
-        "alerting": {"alertmanagers": ["tickvault-alert-receiver:9093"]},
+        "alerting": {"alertmanagers": ["tickvault-alertmanager:9093", "tickvault-alert-receiver:9093"]},
     },
-    "alertReceiver": {"enabled": True, "webhookSecret": "webhook"},
+    "alertmanager": {"enabled": True, "webhookSecret": "webhook"},
+    "alertReceiver": {"enabled": True},
     "grafana": {"enabled": True, "existingSecret": "grafana", "postgresSecret": "database", "ingress": INGRESS},
     "pgadmin": {"enabled": True, "existingSecret": "pgadmin", "postgresSecret": "database", "ingress": INGRESS},
     "networkPolicy": {"uiNamespaces": ["ingress-nginx"]},
@@ -78,8 +79,10 @@ WORKERS: dict[str, Any] = {
     "show": {"image": "flows", "command": ["python"], "args": ["-m", "http.server"], "service": True, "metrics": False},
 }
 """A consumer and a server of pages, as users and later parts of the platform add them."""
+ELSEWHERE = ["alertmanager.example.com:9093", "tickvault-alert-receiver:9093"]
 WITHOUT: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("jobs", "trino", "kafka", "prometheus", "alertReceiver", "grafana", "pgadmin")},
+    "alertmanager": {"prometheus": {**PRODUCTION["prometheus"], "alerting": {"alertmanagers": ELSEWHERE}}},
     "minio": {"global": _elsewhere("s3")},
     "timescaledb": {"global": _elsewhere("postgres")},
     "prefect": {"jobs": CRON_ONLY},

@@ -83,7 +83,7 @@ def test_every_job_has_an_image_and_every_image_is_used() -> None:
         _container(spec)["image"].removeprefix("ghcr.io/tickvault/tickvault/").rpartition(":")[0]
         for spec in _cronjobs().values()
     }
-    assert used | {"flows", "emulator", "simulator", "alert-receiver"} == set(recipes())
+    assert used | {"flows", "emulator", "simulator", "alert-receiver", "alertmanager"} == set(recipes())
 
 
 def test_images_are_those_published_with_the_chart_unless_others_are_named() -> None:

@@ -48,13 +48,14 @@ def test_jobs_are_made_where_their_engine_is() -> None:
 
 
 def test_only_what_is_there_is_scraped() -> None:
-    engines = {"minio", "postgres", "trino", "prefect", "jobs", "workers"}
+    engines = {"minio", "postgres", "trino", "prefect", "alertmanager", "jobs", "workers"}
     assert _scraped(release("full")) == {*engines, "prometheus"}
     assert _scraped(release("production")) == engines
     assert _scraped(release("without-minio")) == engines - {"minio"}
     assert _scraped(release("without-timescaledb")) == engines - {"postgres"}
     assert _scraped(release("without-trino")) == engines - {"trino"}
     assert _scraped(release("without-prefect")) == engines - {"prefect"}
+    assert _scraped(release("without-alertmanager")) == engines - {"alertmanager"}
 
 
 def test_the_helm_test_asks_for_each_scrape() -> None:
@@ -160,7 +161,7 @@ def test_a_login_that_was_given_is_not_generated_for_the_jobs() -> None:
         (_generated("timescaledb", []), "timescaledb.existingSecret holds a login"),
         (_generated("prefect", []), "global.extraJobsSecrets.PREFECT_API_AUTH_STRING"),
         (
-            {**PRODUCTION, "prometheus": {"enabled": True}, "alertReceiver": {"enabled": False}},
+            {**PRODUCTION, "prometheus": {"enabled": True}, "alertmanager": {}, "alertReceiver": {}},
             "Prometheus does not know the login of prefect.existingSecret",
         ),
         (

@@ -4,7 +4,7 @@ from cluster import RELEASE, Cluster
 
 ENGINES = {
     "minimal": {"minio", "prefect", "snowflake-emulator", "market-simulator", "timescaledb", "trino"},
-    "local": {"alert-receiver", "kafka", "prometheus"},
+    "local": {"alert-receiver", "alertmanager", "kafka", "prometheus"},
 }
 
 

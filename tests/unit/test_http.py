@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers = []
         self.asked = []
+        self.posted = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address):
@@ -49,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = True
+
+    def do_POST(self):
+        self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def log_message(self, *_):
         pass
@@ -281,6 +286,19 @@ def test_a_key_does_not_follow_a_redirect(client, server):
         client.get_json(KEYED, server.url, headers={"x-key": SECRET})
     server.answers = [(302, {"Location": "/elsewhere"}, b""), ok(b"[1]")]
     assert client.get_json(KEYED, server.url) == [1]
+
+
+def test_what_is_posted_is_tried_again_and_follows_no_redirect(client, server):
+    server.answers = [(503, {}, b""), (200, {}, b"")]
+    client.post_json(KEYED, f"{server.url}/a", [{"price": 1}])
+    assert server.posted == [b'[{"price": 1}]'] * 2
+    assert server.asked[0][1]["Content-Type"] == "application/json"
+    server.answers = [(302, {"Location": "/elsewhere"}, b""), ok()]
+    with pytest.raises(RefusedRequestError, match="HTTP 302"):
+        client.post_json(KEYED, server.url, [])
+    server.answers = [(400, {}, b"no alert")]
+    with pytest.raises(RefusedRequestError, match="no alert"):
+        client.post_json(KEYED, server.url, [])
 
 
 def test_text_is_decoded_by_its_charset_else_as_utf_8(client, server):

@@ -1,4 +1,4 @@
-{{/* Where the ledger and the webhook are. */}}
+{{/* Where the ledger is. */}}
 {{- define "alertReceiver.env" -}}
 {{- $global := .Values.global | default dict -}}
 {{- $own := $global.extraJobsSecrets | default dict -}}
@@ -10,5 +10,4 @@
 - {name: POSTGRES_USER, value: {{ .Values.database.user | quote }}}
 - {name: PGSSLMODE, value: {{ include "common.postgres.sslmode" . | quote }}}
 - {{- include "common.secretEnv" (dict "name" "POSTGRES_PASSWORD" "secret" ($own.POSTGRES_PASSWORD | default $jobs) "key" "POSTGRES_PASSWORD") | nindent 2 }}
-- {{- include "common.secretEnv" (dict "name" "ALERT_WEBHOOK_URL" "secret" (coalesce .Values.webhookSecret $own.ALERT_WEBHOOK_URL $jobs) "key" "ALERT_WEBHOOK_URL" "optional" (not .Values.webhookSecret)) | nindent 2 }}
 {{- end }}

@@ -21,8 +21,14 @@
 {{- if and .Values.trino.enabled .Values.trino.catalogs.kafka.enabled (not .Values.kafka.enabled) (not $external.kafka.bootstrap) -}}
 {{- fail "tickvault: trino.catalogs.kafka.enabled needs a Kafka: enable kafka, or set global.external.kafka.bootstrap." -}}
 {{- end -}}
-{{- if and .Values.alertReceiver.enabled .Values.prometheus.enabled (not .Values.prometheus.alerting.alertmanagers) -}}
-{{- fail (printf "tickvault: alertReceiver.enabled, but Prometheus does not know it: set prometheus.alerting.alertmanagers to [%s-alert-receiver:9093]." .Release.Name) -}}
+{{- if .Values.prometheus.enabled -}}
+{{- $told := tpl (toJson .Values.prometheus.alerting.alertmanagers) . -}}
+{{- range $chart, $name := dict "alertmanager" "alertmanager" "alertReceiver" "alert-receiver" -}}
+{{- $address := printf "%s:9093" (include "common.nameOf" (dict "root" $ "chart" $name)) -}}
+{{- if and (get $.Values $chart).enabled (not (contains (quote $address) $told)) -}}
+{{- fail (printf "tickvault: %s.enabled, but Prometheus does not push to it: add %s to prometheus.alerting.alertmanagers." $chart $address) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.snowflakeEmulator.enabled $external.snowflake.account -}}
 {{- fail "tickvault: snowflakeEmulator.enabled and global.external.snowflake.account contradict each other: load the emulator, or the real account." -}}
@@ -30,7 +36,7 @@
 {{- if and (or .Values.snowflakeEmulator.enabled .Values.marketSimulator.enabled) (not .Values.global.generateSecrets) -}}
 {{- fail "tickvault: the Snowflake emulator and the market simulator are for throw-away clusters only (global.generateSecrets=true): they take any login and invent prices." -}}
 {{- end -}}
-{{- range $engine, $chart := dict "minio" "minio" "postgres" "timescaledb" "trino" "trino" "prefect" "prefect" "snowflake" "snowflakeEmulator" -}}
+{{- range $engine, $chart := dict "minio" "minio" "postgres" "timescaledb" "trino" "trino" "prefect" "prefect" "snowflake" "snowflakeEmulator" "alertmanager" "alertmanager" -}}
 {{- if and (get $.Values.global.engines $engine) (not (get $.Values $chart).enabled) -}}
 {{- fail (printf "tickvault: global.engines still has %s, which %s.enabled=false switches off: upgrade with --reset-then-reuse-values in place of --reuse-values, and leave global.engines alone." $engine $chart) -}}
 {{- end -}}

@@ -12,7 +12,7 @@ from typing import Any
 
 from tickvault.core.errors import TerminalError
 
-FIRING, RESOLVED, EXPIRED = "firing", "resolved", "expired"
+FIRING, RESOLVED = "firing", "resolved"
 SILENCE = timedelta(minutes=5)
 """How long an alert without ``endsAt`` counts as firing after it was last heard of; Alertmanager's default."""
 
@@ -59,6 +59,20 @@ class Alert:
     def summary(self) -> str:
         """One line for people."""
         return self.annotations.get("summary") or self.annotations.get("description") or self.name
+
+    def row(self) -> dict[str, Any]:
+        """What the ledger writes down of it."""
+        return {
+            "alert_id": self.id,
+            "name": self.name,
+            "severity": self.severity,
+            "status": self.status,
+            "summary": self.summary,
+            "labels": self.labels,
+            "annotations": self.annotations,
+            "started_at": self.started_at.isoformat(),
+            "ends_at": self.ends_at.isoformat(),
+        }
 
 
 def read_push(body: bytes, now: datetime) -> list[Alert]:

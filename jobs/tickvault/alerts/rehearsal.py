@@ -1,70 +1,61 @@
-"""A synthetic alert on the way a real one goes: to the receiver, into the table, to the webhook, and out again."""
+"""A synthetic alert on the way a real one goes: into the table, through Alertmanager to people, and out again."""
 
 import socket
-import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import requests
-
-from tickvault.alerts import history
 from tickvault.alerts.alert import FIRING, RESOLVED, Alert
-from tickvault.core.errors import ConfigError, SinkUnavailableError, TerminalError
+from tickvault.alerts.notifier import Alertmanager, push
+from tickvault.core.errors import TerminalError
+from tickvault.core.settings import Settings
+from tickvault.engines.http.client import HttpClient
 from tickvault.ledger import Ledger
 
 
-def rehearse(ledger: Ledger, url: str, name: str, severity: str, wait_seconds: float) -> dict[str, Any]:
-    """Let an alert fire and end, and return its row by ``history.COLUMNS``; ``told`` says what the webhook heard last.
+def rehearse(
+    ledger: Ledger, settings: Settings, name: str, severity: str, wait_seconds: float
+) -> tuple[dict[str, Any], str]:
+    """Let an alert fire and end, pushed to both as Prometheus does.
 
     Args:
         ledger: The ledger the receiver writes to.
-        url: The receiver's address.
+        settings: Where the receiver is, and Alertmanager; without the latter only the table's way is tried.
         name: Its ``alertname``.
         severity: Its severity.
-        wait_seconds: How long the webhook may take to hear of each of the two.
+        wait_seconds: How long Alertmanager may take to tell each of the two.
+
+    Returns:
+        Its row by ``ledger.alerts.COLUMNS``, and why Alertmanager told nobody; empty when it did or there is none.
 
     Raises:
-        ConfigError: Whoever answers at ``url`` is no receiver.
-        SinkUnavailableError: The receiver or PostgreSQL does not answer.
+        ConfigError: Whoever answers at one of the addresses takes no alerts.
+        TransientError: The receiver, Alertmanager or PostgreSQL does not answer.
         TerminalError: The receiver said yes and the row is not there: it writes to another database.
     """
+    alert = _alert(name, severity)
+    row: dict[str, Any] = {}
+    untold = ""
+    with HttpClient(settings) as client:
+        notifier = Alertmanager(client, settings.alertmanager_url) if settings.alertmanager_url else None
+        for status in (FIRING, RESOLVED):
+            pushed = _wire(alert, datetime.now(UTC) if status == RESOLVED else alert.ends_at)
+            push(client, settings.alert_receiver_url, [pushed])
+            row = _row(ledger, settings.alert_receiver_url, alert, status)
+            if notifier:
+                reason = notifier.tell(pushed, 0 if untold else wait_seconds)
+                untold = untold or reason
+    return row, untold
+
+
+def _alert(name: str, severity: str) -> Alert:
     now = datetime.now(UTC)
     labels = {"alertname": name, "severity": severity, "instance": socket.gethostname(), "test": uuid.uuid4().hex[:8]}
     annotations = {
         "summary": f"A test of the alerts' way from {socket.gethostname()}",
         "description": "Nothing is wrong: somebody ran `tickvault alert test`.",
     }
-    alert = Alert(labels, annotations, now, now + timedelta(minutes=5), FIRING)
-    row: dict[str, Any] | None = None
-    for status, ends_at in ((FIRING, alert.ends_at), (RESOLVED, now)):
-        push(url, [_wire(alert, ends_at)])
-        row = _await(lambda: history.find(ledger, alert.id), (status, history.NOBODY), wait_seconds)
-        if row is None or row["status"] != status:
-            found = "no row" if row is None else f"a row that says '{row['status']}'"
-            raise TerminalError(
-                f"{url} took the alert, but alert_history has {found} of {alert.id}, not '{status}': "
-                "does the receiver use another PostgreSQL than POSTGRES_HOST?"
-            )
-    return row or {}
-
-
-def push(url: str, alerts: list[dict[str, Any]]) -> None:
-    """Send alerts to a receiver, as Prometheus does.
-
-    Raises:
-        ConfigError: It refuses them: whoever answers there is no receiver of alerts.
-        SinkUnavailableError: It does not answer, or could not write them down.
-    """
-    try:
-        answer = requests.post(f"{url.rstrip('/')}/api/v2/alerts", json=alerts, timeout=20)
-    except requests.RequestException as error:
-        raise SinkUnavailableError(f"the alert receiver at {url} does not answer; check ALERT_RECEIVER_URL") from error
-    if answer.status_code >= 500:  # noqa: PLR2004
-        raise SinkUnavailableError(f"the alert receiver at {url} answers {answer.status_code}: {answer.text[:500]}")
-    if answer.status_code != 200:  # noqa: PLR2004
-        raise ConfigError(f"{url} answers {answer.status_code}: {answer.text[:500]}; check ALERT_RECEIVER_URL")
+    return Alert(labels, annotations, now, now + timedelta(minutes=5), FIRING)
 
 
 def _wire(alert: Alert, ends_at: datetime) -> dict[str, Any]:
@@ -76,11 +67,13 @@ def _wire(alert: Alert, ends_at: datetime) -> dict[str, Any]:
     }
 
 
-def _await(
-    look: Callable[[], dict[str, Any] | None], told: tuple[str, ...], wait_seconds: float
-) -> dict[str, Any] | None:
-    """Look until the webhook was told, or time is up; the row itself is there before the receiver answers, or never."""
-    deadline = time.monotonic() + wait_seconds
-    while (row := look()) is not None and row["told"] not in told and time.monotonic() < deadline:
-        time.sleep(0.2)
+def _row(ledger: Ledger, url: str, alert: Alert, status: str) -> dict[str, Any]:
+    """Return the row: it is there before the receiver answers, or never."""
+    row = ledger.alerts.find(alert.id)
+    if row is None or row["status"] != status:
+        found = "no row" if row is None else f"a row that says '{row['status']}'"
+        raise TerminalError(
+            f"{url} took the alert, but alert_history has {found} of {alert.id}, not '{status}': "
+            "does the receiver use another PostgreSQL than POSTGRES_HOST?"
+        )
     return row

@@ -1,24 +1,26 @@
-"""``data_platform.alert_history``: what fired, when it ended, and whether the webhook knows."""
+"""``data_platform.alert_history``: what fired, and when it ended."""
 
 import json
 from typing import Any
 
 from tickvault.engines.postgres.connection import Connection, Row
 
-COLUMNS = ("alert_id", "name", "severity", "status", "started_at", "ended_at", "told", "summary")
+COLUMNS = ("alert_id", "name", "severity", "status", "started_at", "ended_at", "summary")
 """What is shown of an alert."""
 
 # What was resolved stays so. What only expired was a sender gone silent: it may speak again.
+# `told` is of the time when the platform told people by itself; 'nobody' keeps a version that still does from telling
+# them, after a rollback, what Alertmanager has told them already.
 _RECORD = """
     INSERT INTO data_platform.alert_history AS h
-        (alert_id, name, severity, status, summary, labels, annotations, started_at, ended_at, expires_at)
+        (alert_id, name, severity, status, summary, labels, annotations, started_at, ended_at, expires_at, told)
     SELECT alert_id, name, severity, status, summary, labels, annotations, started_at,
-        CASE status WHEN 'resolved' THEN ends_at END, ends_at
+        CASE status WHEN 'resolved' THEN ends_at END, ends_at, 'nobody'
     FROM jsonb_to_recordset(%s::jsonb) AS pushed (alert_id text, name text, severity text, status text, summary text,
         labels jsonb, annotations jsonb, started_at timestamptz, ends_at timestamptz)
     ORDER BY alert_id
     ON CONFLICT (alert_id) DO UPDATE SET status = EXCLUDED.status, ended_at = EXCLUDED.ended_at,
-        expires_at = greatest(h.expires_at, EXCLUDED.expires_at)
+        expires_at = greatest(h.expires_at, EXCLUDED.expires_at), told = EXCLUDED.told
     WHERE h.status <> 'resolved'"""
 
 
@@ -38,18 +40,6 @@ class Alerts:
             """UPDATE data_platform.alert_history SET status = 'expired', ended_at = expires_at
             WHERE status = 'firing' AND expires_at < now()"""
         )
-
-    def untold(self) -> list[Row]:
-        """Return what the webhook has to be told, oldest first; an alert told to nobody stays so when it ends."""
-        return self._db.rows(
-            f"""SELECT alert_id, name, severity, status, summary, labels, annotations,
-                {_utc("started_at")}, {_utc("ended_at")} FROM data_platform.alert_history
-            WHERE told IS NULL OR told NOT IN (status, 'nobody') ORDER BY received_at, alert_id"""
-        )
-
-    def mark(self, alert_id: str, told: str) -> None:
-        """Note what the webhook was told of an alert."""
-        self._db.run("UPDATE data_platform.alert_history SET told = %s WHERE alert_id = %s", told, alert_id)
 
     def find(self, alert_id: str) -> dict[str, Any] | None:
         """Return one row by ``COLUMNS``."""

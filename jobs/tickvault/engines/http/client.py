@@ -56,7 +56,7 @@ class _Meter:
 
 
 class HttpClient:
-    """GETs JSON and text; one instance per run.
+    """GETs JSON and text, and POSTs JSON; one instance per run.
 
     Args:
         settings: Contact for the User-Agent, and the time budget.
@@ -126,6 +126,18 @@ class HttpClient:
         """Get a text (a web page, a feed); arguments and errors as in ``get_json``."""
         return self._get(provider, url, params, headers, cost, parse_text)
 
+    def post_json(self, provider: Provider, url: str, body: Any) -> None:
+        """Post a JSON document that may arrive twice: it is tried again where trying helps; the answer is not read.
+
+        Raises:
+            ConfigError: 401 or 403 where a key is involved, 451, or an address that is none.
+            RateLimitError: 418 or 429 and the wait asked for does not fit the time budget.
+            RefusedRequestError: Another 4xx, or a redirect.
+            SourceUnavailableError: No answer or 5xx, after all attempts.
+        """
+        where = f"{provider.name} ({bare(url)})"
+        self.call(provider, lambda: self._fetch(provider, where, "POST", url, json=body, allow_redirects=False))
+
     def call(self, provider: Provider, attempt: Callable[[], T], *, cost: float = 1) -> T:
         """Run an attempt within the provider's budgets until it succeeds, for clients that bring their own session.
 
@@ -175,30 +187,21 @@ class HttpClient:
         read: Callable[[requests.Response, bytes, str], T],
     ) -> T:
         where = f"{provider.name} ({bare(url)})"
+        request = {"params": dict(params or {}), "headers": dict(headers or {}), "allow_redirects": not headers}
 
         def attempt() -> T:
-            return read(*self._fetch(provider, where, url, params, headers), where)
+            return read(*self._fetch(provider, where, "GET", url, **request), where)
 
         return self.call(provider, attempt, cost=cost)
 
     def _fetch(
-        self,
-        provider: Provider,
-        where: str,
-        url: str,
-        params: Mapping[str, str | int] | None,
-        headers: Mapping[str, str] | None,
+        self, provider: Provider, where: str, method: str, url: str, **request: Any
     ) -> tuple[requests.Response, bytes]:
         check = f"; check {provider.url_setting}" if provider.url_setting else ""
         try:
             with closing(
-                self._session.get(
-                    url,
-                    params=dict(params or {}),
-                    headers=dict(headers or {}),
-                    timeout=(provider.connect_timeout, provider.read_timeout),
-                    stream=True,
-                    allow_redirects=not headers,
+                self._session.request(
+                    method, url, timeout=(provider.connect_timeout, provider.read_timeout), stream=True, **request
                 )
             ) as response:
                 body = self._read(response, where, self._clock() + 4 * provider.read_timeout)
