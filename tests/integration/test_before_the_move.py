@@ -14,7 +14,7 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 
 from tickvault.core.slot import Slot
@@ -71,7 +71,7 @@ class Platform:
 
     def query(self, sql):
         """Run SQL past the platform; times read as UTC."""
-        connecting = closing(psycopg2.connect(self.uri, options="-c timezone=UTC"))
+        connecting = closing(psycopg.connect(self.uri, options="-c timezone=UTC"))
         with connecting as connection, connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
