@@ -8,6 +8,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ import yaml
 from conftest import missing
 from manifests import CHARTS, release
 
+from tickvault.engines.postgres.connection import Connection
 from tickvault.ledger.migrations import migrate
 
 FILES = sorted((CHARTS / "grafana/dashboards").glob("*.json"))
@@ -32,10 +34,10 @@ PROMQL = [param for param in PANELS if "expr" in param.values[1]]
 @pytest.fixture(scope="module")
 def ledger(postgres_database: str) -> Any:
     """A connection to an empty database with the ledger's schema."""
-    connection = psycopg.connect(postgres_database)
-    migrate(connection)
-    yield connection
-    connection.close()
+    with closing(Connection.to(postgres_database, "the test's PostgreSQL")) as ours:
+        migrate(ours)
+    with psycopg.connect(postgres_database) as connection:
+        yield connection
 
 
 LIVE = os.environ.get("PROMETHEUS_URL")
@@ -117,7 +119,7 @@ def test_sql_runs_on_the_ledger(panel: dict[str, Any], target: dict[str, Any], l
         before, _, after = text.partition("$__timeFilter(")
         column, _, rest = after.partition(")")
         text = f"{before}{column} BETWEEN now() - interval '1 day' AND now(){rest}"
-    with ledger, ledger.cursor() as cursor:
+    with ledger.transaction(), ledger.cursor() as cursor:
         cursor.execute(text)
         columns = [column.name for column in cursor.description]
     if target["format"] == "time_series":
