@@ -62,8 +62,13 @@ def test_parts_hold_every_field_once_and_no_decorator_that_pydantic_would_not_se
 
 
 def test_a_file_of_settings_is_read_and_the_environment_wins(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("POSTGRES_DB=from_file\nPOSTGRES_USER=from_file\nUNKNOWN=x\n")
+    (tmp_path / ".env").write_text("POSTGRES_DB=from_file\nPOSTGRES_USER=from_file\nPOSTGRES_HOST=\nUNKNOWN=x\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POSTGRES_USER", "from_environment")
-    settings = Settings.load()
+    monkeypatch.setenv("history_days", "7")
+    monkeypatch.setenv("POSTGRES_PORT", "")
+    settings = Settings.load(lock_wait_seconds=1)
     assert (settings.postgres_db, settings.postgres_user) == ("from_file", "from_environment")
+    assert (settings.postgres_host, settings.postgres_port, settings.history_days) == ("localhost", 5432, 7)
+    assert settings.model_fields_set >= {"postgres_db", "postgres_user", "history_days", "lock_wait_seconds"}
+    assert not settings.model_fields_set & {"postgres_host", "postgres_port"}

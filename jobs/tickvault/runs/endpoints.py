@@ -70,8 +70,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Request)
         self.routes: Routes = {
             **routes,
-            ("GET", "/healthz"): _told(health.illness, HTTPStatus.INTERNAL_SERVER_ERROR),
-            ("GET", "/readyz"): _told(health.unreadiness, HTTPStatus.SERVICE_UNAVAILABLE),
+            ("GET", "/healthz"): _probe(health.illness, HTTPStatus.INTERNAL_SERVER_ERROR),
+            ("GET", "/readyz"): _probe(health.unreadiness, HTTPStatus.SERVICE_UNAVAILABLE),
             ("GET", "/metrics"): lambda _body, _headers: (HTTPStatus.OK, generate_latest(REGISTRY).decode()),
         }
 
@@ -80,7 +80,7 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
 
 
-def _told(ask: Callable[[], str], status: HTTPStatus) -> Handler:
+def _probe(ask: Callable[[], str], status: HTTPStatus) -> Handler:
     def answer(_body: bytes, _headers: Message) -> tuple[int, str]:
         sentence = ask()
         return (status, sentence) if sentence else (HTTPStatus.OK, "ok")

@@ -182,14 +182,14 @@ def _signals() -> Iterator[socket.socket]:
 
     A handler would wait for the main thread, which may be inside a call that does not come back, or about to sleep.
     """
-    heard, told = socket.socketpair()
-    told.setblocking(False)
+    signals, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
-    descriptor = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    descriptor = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
     try:
-        yield heard
+        yield signals
     finally:
         signal.set_wakeup_fd(descriptor)
         for number, handler in before.items():
             signal.signal(number, handler)
-        told.close()
+        wakeup.close()

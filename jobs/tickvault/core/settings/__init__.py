@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings.alerts import AlertSettings
@@ -67,20 +68,40 @@ class Settings(
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - what pydantic-settings asks for
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - what pydantic-settings asks for
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look only where something is: going through a ``.env`` that is not there took half of a start's reading."""
-        written = isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_vars
-        return (init_settings, env_settings, *([dotenv_settings] if written else []))
+        """Take the environment, then ``.env``, as they were read."""
+        return (init_settings, _Found(settings_cls, env_settings), _Found(settings_cls, dotenv_settings))
 
     def secrets(self) -> list[str]:
         """Return every secret value, for the log's redaction."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value()]
+
+
+class _Found(PydanticBaseSettingsSource):
+    """The variables there are, of the names of fields, as text.
+
+    Pydantic's own sources ask for each field in turn, and whether it is JSON: most of the time a start took to read
+    its settings, more with each further one.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._variables = source.env_vars if isinstance(source, EnvSettingsSource) else {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Give one field's variable, as the base class wants it."""
+        del field
+        return self._variables.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Give all of them."""
+        return {name: text for name, text in self._variables.items() if name in self.settings_cls.model_fields}
 
 
 def export(environment: Mapping[str, str]) -> None:

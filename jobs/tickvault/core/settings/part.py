@@ -7,8 +7,8 @@ class Part:
     """Settings that belong together; a field's name is an environment variable, lower case, unique among all parts.
 
     A plain class, which only becomes a model as one of the bases of ``Settings``: a model for each part would double
-    the time every command takes to read its settings. Pydantic therefore sees its fields and their ``Annotated``
-    validators, but no decorators such as ``field_validator``.
+    what it costs every command to import them. Pydantic therefore sees the fields and their ``Annotated`` validators,
+    but no decorators such as ``field_validator``.
     """
 
     title: ClassVar[str]
