@@ -17,10 +17,12 @@ def merge(session: PostgresSession, stream: Stream, staged: str, package_id: str
 
     The caller holds the table's lock, so that what the first statement counts is what the second one meets.
     """
-    # Nobody analyses a temporary table by itself, and without it the join may be planned for a handful of rows.
-    session.run(f"ANALYZE {quoted(staged)} ({', '.join(map(quoted, (*stream.primary_key, ROW_VERSION)))})")
     winners = _winners(stream) if session.rows(_repeated(stream, staged))[0][0] else ("", "")
-    met = session.rows(_count(stream, staged, winners))[0]
+    met = (0, 0, 0)
+    if session.rows(f"SELECT EXISTS (SELECT FROM {table(stream)})")[0][0]:
+        # Nobody analyses a temporary table by itself, and without it the join may be planned for a handful of rows.
+        session.run(f"ANALYZE {quoted(staged)} ({', '.join(map(quoted, (*stream.primary_key, ROW_VERSION)))})")
+        met = session.rows(_count(stream, staged, winners))[0]
     unchanged, updated, superseded = met
     touched = session.run(_insert(stream, staged, winners, conflicts=any(met)), package_id)
     return LoadResult(

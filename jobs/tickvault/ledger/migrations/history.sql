@@ -98,27 +98,64 @@ LANGUAGE sql STABLE AS $$
     SELECT hashtextextended(concat_ws(' ', package_id, target, extract(epoch FROM loaded_at)), 0)::numeric
 $$;
 
-CREATE FUNCTION data_platform.keep_load_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+-- One row per statement and total, not one per load: a target that was switched moves all its loads in one statement.
+CREATE FUNCTION data_platform.add_loads() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' THEN
-        UPDATE data_platform.load_totals SET loads = loads - 1,
-            digest = digest - data_platform.load_digest(OLD.package_id, OLD.target, OLD.loaded_at)
-        WHERE sink = OLD.sink AND target = coalesce(OLD.target, '') AND stream = OLD.stream;
-        -- Taken back, or moved to another target: it is due in this one again.
-        INSERT INTO data_platform.backlog VALUES (OLD.sink, coalesce(OLD.target, ''), OLD.package_id)
-        ON CONFLICT DO NOTHING;
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        INSERT INTO data_platform.load_totals AS t VALUES (NEW.sink, coalesce(NEW.target, ''), NEW.stream, 1,
-            data_platform.load_digest(NEW.package_id, NEW.target, NEW.loaded_at), NEW.loaded_at)
-        ON CONFLICT (sink, target, stream) DO UPDATE SET loads = t.loads + 1, digest = t.digest + EXCLUDED.digest,
-            newest = greatest(t.newest, EXCLUDED.newest);
-    END IF;
+    INSERT INTO data_platform.load_totals AS t
+    SELECT sink, coalesce(target, ''), stream, count(*),
+        sum(data_platform.load_digest(package_id, target, loaded_at)), max(loaded_at)
+    FROM added GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (sink, target, stream) DO UPDATE SET loads = t.loads + EXCLUDED.loads,
+        digest = t.digest + EXCLUDED.digest, newest = greatest(t.newest, EXCLUDED.newest);
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER keep_load_totals AFTER INSERT OR DELETE OR UPDATE OF target, loaded_at ON data_platform.loads
-FOR EACH ROW EXECUTE FUNCTION data_platform.keep_load_totals();
+CREATE FUNCTION data_platform.remove_loads() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE data_platform.load_totals t SET loads = t.loads - gone.loads, digest = t.digest - gone.digest
+    FROM (
+        SELECT sink, coalesce(target, '') AS target, stream, count(*) AS loads,
+            sum(data_platform.load_digest(package_id, removed.target, loaded_at)) AS digest
+        FROM removed GROUP BY 1, 2, 3
+    ) gone WHERE (t.sink, t.target, t.stream) = (gone.sink, gone.target, gone.stream);
+    -- Taken back: it is due again.
+    INSERT INTO data_platform.backlog SELECT sink, coalesce(target, ''), package_id FROM removed ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION data_platform.move_loads() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- What a load counted is noted by an update, too, and moves nothing.
+    IF NOT EXISTS (
+        SELECT FROM removed r JOIN added a USING (package_id, sink)
+        WHERE (r.target, r.loaded_at) IS DISTINCT FROM (a.target, a.loaded_at)
+    ) THEN
+        RETURN NULL;
+    END IF;
+    UPDATE data_platform.load_totals t SET loads = t.loads + moved.loads, digest = t.digest + moved.digest
+    FROM (
+        SELECT sink, coalesce(target, '') AS target, stream, sum(n) AS loads,
+            sum(n * data_platform.load_digest(package_id, c.target, loaded_at)) AS digest
+        FROM (SELECT *, -1 AS n FROM removed UNION ALL SELECT *, 1 FROM added) c GROUP BY 1, 2, 3
+    ) moved WHERE (t.sink, t.target, t.stream) = (moved.sink, moved.target, moved.stream);
+    INSERT INTO data_platform.load_totals
+    SELECT sink, coalesce(target, ''), stream, count(*),
+        sum(data_platform.load_digest(package_id, target, loaded_at)), max(loaded_at)
+    FROM added GROUP BY 1, 2, 3
+    ON CONFLICT DO NOTHING;
+    INSERT INTO data_platform.backlog
+    SELECT r.sink, coalesce(r.target, ''), r.package_id FROM removed r JOIN added a USING (package_id, sink)
+    WHERE r.target IS DISTINCT FROM a.target
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER add_loads AFTER INSERT ON data_platform.loads
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION data_platform.add_loads();
+CREATE TRIGGER remove_loads AFTER DELETE ON data_platform.loads
+REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION data_platform.remove_loads();
+CREATE TRIGGER move_loads AFTER UPDATE ON data_platform.loads
+REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION data_platform.move_loads();
 
 CREATE FUNCTION data_platform.forget_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
