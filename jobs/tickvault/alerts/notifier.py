@@ -91,7 +91,7 @@ class Alertmanager:
         with _named(_ALERTMANAGER):
             return Tally.read(self._client.get_text(_ALERTMANAGER, f"{self.url}/metrics"))
 
-    def tell(self, alert: dict[str, Any], wait_seconds: float) -> str:
+    def notify(self, alert: dict[str, Any], wait_seconds: float) -> str:
         """Hand it an alert and wait until it told somebody; returns why it did not, empty when it did.
 
         The figures are of all alerts: what it tells of another one meanwhile is taken for this one.

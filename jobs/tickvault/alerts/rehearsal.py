@@ -43,7 +43,7 @@ def rehearse(
             push(client, settings.alert_receiver_url, [pushed])
             row = _row(ledger, settings.alert_receiver_url, alert, status)
             if notifier:
-                reason = notifier.tell(pushed, 0 if untold else wait_seconds)
+                reason = notifier.notify(pushed, 0 if untold else wait_seconds)
                 untold = untold or reason
     return row, untold
 
