@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tickvault.core.duplicates import Duplicates
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.package import Reject
 from tickvault.core.stream import Stream
@@ -33,7 +34,7 @@ class Records:
 
 
 class RecordBuilder:
-    """Builds the batches of one read of one stream; remembers keys, so that duplicates are seen across batches.
+    """Builds the batches of one read of one stream; duplicates are seen across batches, as far as ``Duplicates`` does.
 
     Args:
         stream: What the rows are; its schema decides types, required columns and least values.
@@ -47,8 +48,7 @@ class RecordBuilder:
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
         self._cursor = stream.schema.get_field_index(stream.cursor_field) if stream.cursor_field else None
-        self._key = tuple(stream.schema.get_field_index(name) for name in stream.primary_key)
-        self._seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._duplicates = Duplicates(stream)
 
     def build(self, rows: Iterable[Row]) -> Records:
         """Build a batch from dicts with the stream's column names; a column left out is null.
@@ -59,23 +59,31 @@ class RecordBuilder:
         Raises:
             SchemaMismatchError: A row has a column that the stream does not.
         """
-        good: list[tuple[Any, ...]] = []
-        rejects: list[Reject] = []
-        repeated = 0
-        for row in rows:
+        fitting: list[Row] = []
+        positions: list[int] = []
+        values: list[tuple[Any, ...]] = []
+        rejects: dict[int, Reject] = {}
+        for position, row in enumerate(rows):
             try:
-                values = self._values(self._labelled(row))
-                is_new = self._is_new(values)
+                values.append(self._values(self._labelled(row)))
             except _UnfitError as unfit:
-                rejects.append(self._reject(row, unfit))
-                continue
-            if is_new:
-                good.append(values)
+                rejects[position] = self._reject(row, unfit)
             else:
-                repeated += 1
-        columns = list(zip(*good, strict=True)) if good else [()] * len(self.stream.schema)
+                fitting.append(row)
+                positions.append(position)
+        batch = self._batch(values)
+        judged = self._duplicates.judge(batch)
+        for number in judged.contrary:
+            rejects[positions[number]] = self._reject(fitting[number], self._contradiction(batch, number))
+        repeated = batch.num_rows - len(judged.new) - len(judged.contrary)
+        if len(judged.new) < batch.num_rows:
+            batch = batch.take(pa.array(judged.new, pa.int64()))
+        return Records(batch, tuple(rejects[n] for n in sorted(rejects)), repeated)
+
+    def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.stream.schema)
         arrays = [pa.array(column, f.type) for column, f in zip(columns, self.stream.schema, strict=True)]
-        return Records(pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema), tuple(rejects), repeated)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema)
 
     def _labelled(self, row: Row) -> Row:
         return {**row, "source": f"{row['source']}{self._origin}"} if self._origin and row.get("source") else row
@@ -96,17 +104,9 @@ class RecordBuilder:
             raise _UnfitError(name, f"{name} is {time.isoformat()}, which lies in the future")
         return tuple(values)
 
-    def _is_new(self, values: tuple[Any, ...]) -> bool:
-        if not self._key:
-            return True
-        key = tuple([values[n] for n in self._key])
-        known = self._seen.setdefault(key, values)
-        if known is values:
-            return True
-        if known != values:
-            said = ", ".join(f"{n}={v}" for n, v in zip(self.stream.primary_key, key, strict=True))
-            raise _UnfitError(CONFLICT, f"a second record with the key {said} and other values")
-        return False
+    def _contradiction(self, batch: pa.RecordBatch, row: int) -> "_UnfitError":
+        key = ", ".join(f"{name}={batch.column(name)[row].as_py()}" for name in self.stream.primary_key)
+        return _UnfitError(CONFLICT, f"a second record with the key {key} and other values")
 
     def _reject(self, row: Row, unfit: "_UnfitError") -> Reject:
         item = row.get((self.stream.primary_key or tuple(self.stream.schema.names))[0])
