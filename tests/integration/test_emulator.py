@@ -14,7 +14,7 @@ import snowflake.connector
 from snowflake.connector.errors import Error, IntegrityError, ProgrammingError
 
 from tickvault.core.errors import ConfigError
-from tickvault.local.snowflake import server
+from tickvault.local.snowflake import patches, server
 from tickvault.local.snowflake.patches import CONFLICT
 from tickvault.local.snowflake.process import Emulator, start
 
@@ -75,6 +75,7 @@ def test_a_restart_keeps_rows_stages_and_files(tmp_path: Path, parquet: Path) ->
     with start(data) as stopped, session(stopped) as ask:
         assert ask("SELECT * FROM T") == [(1, "old")]
         ask("INSERT INTO T VALUES (2, 'later')")
+        patches.apply(tmp_path / "stages")  # which also removes fakesnow's temporary folder
         with pytest.raises(ConfigError, match="another one"):
             server._open(data, wait_seconds=0)
     assert not (data / "databases" / "PLAIN.db.wal").exists(), "SIGTERM leaves everything in the database file"
@@ -83,6 +84,29 @@ def test_a_restart_keeps_rows_stages_and_files(tmp_path: Path, parquet: Path) ->
         assert [row[0] for row in ask("LIST @FILES")] == ["files/a/rows.parquet"]
         ask(COPY)
         assert ask("SELECT COUNT(*) FROM STAGED") == [(2,)]
+
+
+def test_a_killed_one_leaves_nothing_that_the_next_does_not_remove(
+    tmp_path: Path, parquet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, temporary = tmp_path / "data", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.chdir(temporary)
+    with start(data) as killed, session(killed) as ask:
+        tables(ask)
+        stage(ask, parquet)
+        ask(COPY)
+        ask("DROP TABLE STAGED")
+        os.kill(killed.pid, signal.SIGKILL)
+    assert list(temporary.iterdir()) == []
+    (data / "tmp").mkdir()
+    (data / "tmp" / "spilled").touch()
+    with start(data) as emulator, session(emulator) as ask:
+        noted = ask("SELECT DISTINCT EXT_TABLE_NAME FROM _FS_GLOBAL._FS_INFORMATION_SCHEMA._FS_COLUMNS_EXT ORDER BY 1")
+        assert noted == [("LEDGER",), ("T",)]
+        assert not (data / "tmp").exists()
+        assert ask("SELECT current_setting('temp_directory')") == [(str(data / "tmp"),)]
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])

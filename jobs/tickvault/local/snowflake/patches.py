@@ -26,9 +26,10 @@ def apply(stage_folder: Path) -> None:
 
 
 def _keep_stages(folder: Path) -> None:
-    # fakesnow puts staged files into a new temporary folder on every start.
+    # fakesnow puts staged files into a new temporary folder on every start, and leaves it behind.
     from fakesnow.transforms import stage
 
+    Path(stage.LOCAL_BUCKET_PATH).rmdir()
     folder.mkdir(parents=True, exist_ok=True)
     stage.LOCAL_BUCKET_PATH = str(folder)
 

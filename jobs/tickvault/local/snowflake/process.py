@@ -10,6 +10,9 @@ from tickvault.core.errors import SinkUnavailableError
 from tickvault.local import child
 from tickvault.local.snowflake.server import IDLE_SECONDS
 
+_LOG_BYTES = 2**20
+"""A log longer than this is begun anew by the next start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
@@ -53,7 +56,7 @@ def start(data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS) 
     log = data_dir / "emulator.log"
     arguments = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
     arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds), "--with-parent"]
-    with log.open("ab") as errors:
+    with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
         process = child.start(arguments, stdout=subprocess.PIPE, stderr=errors)
     try:
         yield Emulator("127.0.0.1", _announced_port(process, log), process.pid)

@@ -1,12 +1,13 @@
 """Serves fakesnow over HTTP with its data kept in a folder.
 
 ``<data>/databases/*.db`` are the databases, ``<data>/objects.db`` stages, file formats, comments and text lengths,
-``<data>/stage`` the staged files.
+``<data>/stage`` the staged files, ``<data>/tmp`` what queries write to disk for want of memory.
 """
 
 import asyncio
 import importlib
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tickvault.core.errors import ConfigError
 from tickvault.local import parent
-from tickvault.local.snowflake import patches
+from tickvault.local.snowflake import leftovers, patches
 from tickvault.local.snowflake.sessions import Sessions, close
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def serve(
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     ready = (lambda: announce(host, listener.getsockname()[1])) if announce else (lambda: None)
     config = uvicorn.Config(
-        _application(engine, idle_seconds, ready), log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+        _application(engine, data_dir / "stage", idle_seconds, ready),
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        lifespan="on",
     )
     server = uvicorn.Server(config)
     if with_parent:
@@ -111,10 +115,14 @@ def _attach(data_dir: Path) -> "FakeSnow":
     # It attaches a database only when a client names it at login: have all of them from the start.
     for file in sorted(databases.glob("*.db")):
         engine.connect(database=file.stem).close()
+    leftovers.forget(engine.duck_conn, [file.stem for file in databases.glob("*.db")])
+    # In the working folder, where it would be, an image may write nothing.
+    shutil.rmtree(data_dir / "tmp", ignore_errors=True)
+    engine.duck_conn.execute(f"SET temp_directory = '{data_dir / 'tmp'}'")
     return engine
 
 
-def _application(engine: "FakeSnow", idle_seconds: float, ready: Callable[[], None]) -> "Starlette":
+def _application(engine: "FakeSnow", stage: Path, idle_seconds: float, ready: Callable[[], None]) -> "Starlette":
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
@@ -153,10 +161,10 @@ def _application(engine: "FakeSnow", idle_seconds: float, ready: Callable[[], No
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        watcher = asyncio.create_task(sessions.watch())
+        watchers = asyncio.gather(sessions.watch(), leftovers.watch(stage))
         ready()
         yield
-        watcher.cancel()
+        watchers.cancel()
         sessions.close()
         engine.duck_conn.close()
 
