@@ -35,9 +35,10 @@ from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.core.stream import INSTANT, Stream, required
 from tickvault.engines.postgres.connection import Connection
+from tickvault.engines.scratch import scratch
 from tickvault.engines.snowflake import tables
 from tickvault.engines.snowflake.session import Connection as Snowflake
-from tickvault.engines.storage import FolderStorage, scratch
+from tickvault.engines.storage import FolderStorage
 from tickvault.ledger import Ledger
 from tickvault.ledger.builds import Build
 from tickvault.local import postgres

@@ -4,7 +4,6 @@ Each worker has a PostgreSQL and an emulator of its own, and every test module g
 """
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tickvault.core.settings import Settings
+from tickvault.engines.scratch import scratch
 from tickvault.engines.storage import FolderStorage
 from tickvault.lake import Lake
 from tickvault.local import postgres
@@ -43,8 +43,8 @@ def postgres_uri() -> Iterator[str]:
     server runs as a user of its own.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="tickvault-postgres-", ignore_cleanup_errors=True) as folder,
-        postgres.start(Path(folder) / "data", "postgres") as uri,
+        scratch("postgres") as folder,
+        postgres.start(folder / "data", "postgres") as uri,
     ):
         yield uri
 

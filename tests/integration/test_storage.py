@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,6 +96,50 @@ def test_a_prefix_is_a_folder_not_the_start_of_a_name(storage):
     storage.put_if_absent(f"{prefix}/crypto/x", b"")
     storage.put_if_absent(f"{prefix}/crypto_news/y", b"")
     assert list(storage.keys(f"{prefix}/crypto")) == [f"{prefix}/crypto/x"]
+
+
+def test_what_is_listed_is_sorted_as_text_and_not_listed_further_than_it_is_taken(storage):
+    prefix = f"raw-data/{uuid.uuid4().hex}"
+    names = ["a-b/x", "a/y", "a/z/deep", "a.b", "b"]
+    for name in names:
+        storage.put_if_absent(f"{prefix}/{name}", b"")
+    assert [key.removeprefix(f"{prefix}/") for key in storage.keys(prefix)] == sorted(names)
+    assert next(storage.keys(prefix)) == f"{prefix}/a-b/x"
+    assert storage.folders(prefix) == ["a-b", "a"], "as their keys are: a slash follows"
+    assert storage.folders(f"{prefix}/a") == ["z"]
+    assert storage.folders(f"{prefix}/nowhere") == []
+
+
+def test_many_are_removed_at_once(storage):
+    prefix = f"raw-data/{uuid.uuid4().hex}"
+    keys = [f"{prefix}/{n}/part" for n in range(30)]
+    for key in keys:
+        storage.put_if_absent(key, b"")
+    storage.delete_all([*keys[:20], f"{prefix}/nothing"])
+    storage.delete_all(keys[10:20])
+    assert list(storage.keys(prefix)) == sorted(keys[20:])
+    assert storage.folders(prefix) == [str(n) for n in range(20, 30)]
+
+
+def test_a_folder_that_is_cleaned_up_meanwhile_is_made_again(tmp_path, make_settings):
+    """Whoever removes the last file of a folder removes the folder, while others begin to write into it."""
+    storage, stop = open_storage(make_settings(lake_path=tmp_path)), threading.Event()
+
+    def clean() -> None:
+        storage.put_if_absent("a/b/old", b"")
+        while not stop.is_set():
+            storage.delete("a/b/old")
+            time.sleep(0.0005)
+
+    with ThreadPoolExecutor(2) as pool:
+        cleaners = [pool.submit(clean) for _ in range(2)]
+        try:
+            for n in range(100):
+                assert storage.put_if_absent(f"a/b/{n}", b"")
+                storage.delete(f"a/b/{n}")
+        finally:
+            stop.set()
+        assert [cleaner.result() for cleaner in cleaners] == [None, None]
 
 
 def test_of_eight_writers_one_creates_the_key(storage):

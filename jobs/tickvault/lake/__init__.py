@@ -16,7 +16,8 @@ from tickvault.core.errors import LoadRejectedError, SinkUnavailableError
 from tickvault.core.package import Package, Part, Reject, fingerprint
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
-from tickvault.engines.storage import Storage, scratch
+from tickvault.engines.scratch import scratch
+from tickvault.engines.storage import Storage
 from tickvault.lake.writer import PackageWriter, sha256_of
 
 MANIFEST = "manifest.json"

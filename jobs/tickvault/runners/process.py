@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Self
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import environment as own_environment
 from tickvault.core.slot import Slot
+from tickvault.engines.scratch import scratch
 from tickvault.runners.runner import Runner, StepEnd, parse_report
 from tickvault.runners.step import Step
 
@@ -54,8 +54,8 @@ class ProcessRunner(Runner):
     ) -> StepEnd:
         """Run a step; at most ``parallel`` at once, the others wait here."""
         _ = owner
-        with self._places, tempfile.TemporaryDirectory(prefix="tickvault-") as folder:
-            report = Path(folder) / "termination"
+        with self._places, scratch("step") as folder:
+            report = folder / "termination"
             variables = own_environment() | self._environment | dict(environment)
             variables |= {"TICKVAULT_SLOT": slot.id, "TICKVAULT_TERMINATION_LOG": str(report)}
             started = time.monotonic()

@@ -6,7 +6,6 @@ A job stores its own when it ends (``recording``). One that is killed cannot; th
 
 import json
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from tickvault.core import log
 from tickvault.core.errors import PlatformError
 from tickvault.core.settings import Settings
+from tickvault.engines.scratch import scratch
 from tickvault.engines.storage import open_storage
 from tickvault.ledger import Ledger, Run
 
@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def recording(settings: Settings, ledger: Ledger, run: Run) -> Iterator[None]:
     """Copy what is logged meanwhile, then store it and link it from the run's row; a failure of that is a warning."""
-    with tempfile.TemporaryDirectory(prefix="tickvault-log-") as folder:
-        path = Path(folder) / "log.jsonl"
+    with scratch("log") as folder:
+        path = folder / "log.jsonl"
         with path.open("w", encoding="utf-8") as file:
             handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
             root = logging.getLogger()
@@ -51,8 +51,8 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
         lines: Of the pod's log, each after the time it was written, as Kubernetes gives them.
         end: How it ended, for the last line.
     """
-    with tempfile.TemporaryDirectory(prefix="tickvault-log-") as folder:
-        path = Path(folder) / "log.jsonl"
+    with scratch("log") as folder:
+        path = folder / "log.jsonl"
         with path.open("w", encoding="utf-8") as file:
             handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
             for time, line in map(_stamped, lines):

@@ -20,10 +20,10 @@ from tickvault.core.claim import Claim
 from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailableError
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.scratch import scratch
 from tickvault.engines.snowflake import tables
 from tickvault.engines.snowflake.preparation import TIME, Preparation
 from tickvault.engines.snowflake.session import Connection, LockedError, MissingObjectError, Row
-from tickvault.engines.storage import scratch
 from tickvault.lake import Lake
 from tickvault.sinks import Sink
 

@@ -8,10 +8,9 @@ pages are left to yfinance, which has ways around them. https://ranaroussi.githu
 import functools
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,6 +21,7 @@ from zoneinfo import ZoneInfo
 from tickvault.core.errors import RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.engines.http.answer import bare, parse_json, refuse
 from tickvault.engines.http.client import HttpClient, Provider
+from tickvault.engines.scratch import scratch
 from tickvault.sources import Context
 
 PROVIDER = Provider("yahoo", per_minute=1200, url_setting="YAHOO_BASE_URL", attempts=4)
@@ -172,9 +172,9 @@ def _place_caches() -> None:
 
     import yfinance
 
-    folder = tempfile.TemporaryDirectory(prefix="tickvault-yfinance-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
-    yfinance.set_tz_cache_location(folder.name)
+    stack = ExitStack()
+    yfinance.set_tz_cache_location(str(stack.enter_context(scratch("yfinance"))))
+    atexit.register(stack.close)
 
 
 def _session(http: HttpClient, base_url: str | None) -> Any:

@@ -1,0 +1,127 @@
+"""A bucket behind any S3 endpoint as the storage."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError
+from tickvault.engines.storage.bucket import Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3Storage(Storage):
+    """A bucket behind any S3 endpoint that honours ``If-None-Match: *`` (MinIO and AWS do)."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self.client, self.bucket = client, bucket
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Upload a file, in parts where it is large."""
+        with _mapped(self.where()):
+            self.client.upload_file(str(path), self.bucket, key)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Send a conditional PUT."""
+        from botocore.exceptions import ClientError
+
+        with _mapped(self.where()):
+            try:
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if _status(error) in (409, 412):  # 409: two conditional writers met; the other one goes first
+                    return False
+                raise
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object."""
+        from botocore.exceptions import ClientError
+
+        with _mapped(self.where()):
+            try:
+                return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if _status(error) == 404:  # noqa: PLR2004 - HTTP's own number
+                    return None
+                raise
+
+    def fetch(self, key: str, folder: Path) -> Path:
+        """Download into the folder."""
+        from botocore.exceptions import ClientError
+
+        place = folder / key.replace("/", "_")
+        with _mapped(self.where()):
+            try:
+                self.client.download_file(self.bucket, key, str(place))
+            except ClientError as error:
+                if _status(error) == 404:  # noqa: PLR2004 - HTTP's own number
+                    raise FileNotFoundError(key) from error
+                raise
+        return place
+
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """List page by page; S3 sorts by key."""
+        with _mapped(self.where()):
+            folder = prefix.rstrip("/") + "/" if prefix else ""
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
+                for item in page.get("Contents", []):
+                    yield item["Key"], item["LastModified"]
+
+    def folders(self, prefix: str) -> list[str]:
+        """List with a delimiter: S3 then names what lies deeper by its first part."""
+        folder = prefix.rstrip("/") + "/" if prefix else ""
+        found: list[str] = []
+        with _mapped(self.where()):
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/"):
+                found += [item["Prefix"].removeprefix(folder).rstrip("/") for item in page.get("CommonPrefixes", [])]
+        return found
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Send one request."""
+        with _mapped(self.where()):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        if errors := answer.get("Errors"):
+            raise SinkUnavailableError(
+                f"{self.where()} does not remove {errors[0].get('Key')}: {errors[0].get('Code')}"
+            )
+
+    def where(self) -> str:
+        """Return endpoint and bucket."""
+        return f"bucket {self.bucket} at {self.client.meta.endpoint_url}"
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+class _mapped:  # noqa: N801 - reads as a statement
+    """Map botocore's errors to the platform's."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None or isinstance(error, PlatformError):
+            return
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
+        if isinstance(cause, ClientError) and _status(cause) in (400, 401, 403, 404):
+            code = cause.response.get("Error", {}).get("Code", "")
+            raise ConfigError(
+                f"{self.where} refuses ({code}): check MINIO_ACCESS_KEY, MINIO_BUCKET and its policy"
+            ) from error
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # the local end of a download
+            raise SinkUnavailableError(f"cannot keep what {self.where} sends: {error}") from error
+        if isinstance(error, BotoCoreError | ClientError | S3UploadFailedError):
+            raise SinkUnavailableError(f"{self.where} does not answer: {error}") from error
