@@ -1,4 +1,4 @@
-"""Temporary folders of killed processes are removed by the next process that needs one; those of living ones are not."""
+"""Temporary folders of killed processes are removed by the next process that needs one; the others are not."""
 
 import os
 import subprocess
