@@ -38,11 +38,14 @@ class Loads:
         with self._db.transaction():
             since = self._settle(sink, target)
             rows = self._db.rows(
-                """SELECT p.package_id, p.source, p.stream, p.slot, p.revision, p.manifest_key
-                FROM data_platform.packages p
-                WHERE (p.registered_at >= %s OR p.package_id IN (
-                        SELECT package_id FROM data_platform.backlog WHERE sink = %s AND target = %s))
-                    AND NOT EXISTS (SELECT FROM data_platform.loads l WHERE l.package_id = p.package_id AND l.sink = %s
+                # One look into one index each: an OR of the two would compare every package ever.
+                """WITH due AS MATERIALIZED (
+                    SELECT package_id FROM data_platform.packages WHERE registered_at >= %s
+                    UNION SELECT package_id FROM data_platform.backlog WHERE sink = %s AND target = %s
+                )
+                SELECT p.package_id, p.source, p.stream, p.slot, p.revision, p.manifest_key
+                FROM due JOIN data_platform.packages p USING (package_id)
+                WHERE NOT EXISTS (SELECT FROM data_platform.loads l WHERE l.package_id = due.package_id AND l.sink = %s
                         AND coalesce(l.target = %s, true))
                     AND (%s::text[] IS NULL OR p.source = ANY (%s))
                 ORDER BY p.slot, p.revision, p.source, p.stream""",
