@@ -62,7 +62,7 @@ class Platform:
 
     def packages(self):
         """Return each sealed package's rows, rejects and number of things it lacks."""
-        found = json.loads(self.call("lake", "ls", "--json"))
+        found = json.loads(self.call("lake", "ls", "--limit", "1000", "--json"))
         return {p["package"]: (p["rows"], p["rejected"], p["failed"]) for p in found}
 
     def registered(self):

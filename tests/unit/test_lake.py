@@ -7,6 +7,7 @@ import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import pyarrow as pa
 import pytest
@@ -41,6 +42,12 @@ def batch(*symbols: str, **more) -> Batch:
 @pytest.fixture
 def lake(tmp_path):
     return Lake(FolderStorage(tmp_path / "bucket"))
+
+
+def orphans(lake, older_than) -> list[str]:
+    path = CRYPTO_BINANCE.lake_path
+    folders = (folder for day in lake.days(path) for folder in lake.folders(f"{path}/dt={day}"))
+    return [key for folder in folders for key in lake.orphans(folder, older_than)]
 
 
 def land(lake, *batches, revision=0, slot=SLOT):
@@ -94,9 +101,9 @@ def test_the_first_manifest_wins_and_the_loser_adopts_it(lake):
     for t in threads:
         t.join()
     assert len({p.parts[0].sha256 for p in landed}) == 1
-    orphans = list(lake.orphans(CRYPTO_BINANCE, datetime(2026, 1, 1, tzinfo=UTC)))
-    assert len(orphans) == 7
-    assert landed[0].parts[0].key not in orphans
+    found = orphans(lake, datetime(2026, 1, 1, tzinfo=UTC))
+    assert len(found) == 7
+    assert landed[0].parts[0].key not in found
 
 
 def test_orphans_of_an_unsealed_slot_are_kept_while_young(lake):
@@ -109,17 +116,17 @@ def test_orphans_of_an_unsealed_slot_are_kept_while_young(lake):
         lake.land("binance", CRYPTO_BINANCE, breaks(), SLOT, "run")
     assert lake.sealed(CRYPTO_BINANCE, SLOT) is None
     now = datetime.now(UTC)
-    assert list(lake.orphans(CRYPTO_BINANCE, now - timedelta(days=7))) == []
-    assert len(list(lake.orphans(CRYPTO_BINANCE, now + timedelta(days=1)))) == 1
+    assert orphans(lake, now - timedelta(days=7)) == []
+    assert len(orphans(lake, now + timedelta(days=1))) == 1
 
 
 def test_parts_of_a_run_for_a_slot_of_long_ago_are_young(lake):
     key = "raw-data/crypto/binance/dt=2016-01-01/20160101T130000Z/r0/x-00000.parquet"
     lake.storage.put_if_absent(key, b"")
     week_ago = datetime.now(UTC) - timedelta(days=7)
-    assert list(lake.orphans(CRYPTO_BINANCE, week_ago)) == []
+    assert orphans(lake, week_ago) == []
     os.utime(lake.storage.root / key, times=(0, 0))
-    assert list(lake.orphans(CRYPTO_BINANCE, week_ago)) == [key]
+    assert orphans(lake, week_ago) == [key]
 
 
 @pytest.mark.parametrize("call", ["fsync", "link", "mkdtemp"])
@@ -142,6 +149,28 @@ def test_revisions_are_listed_in_order_and_streams_below_a_prefix_stay_apart(lak
     lake.land("binance", BARS_BINANCE, [bars], SLOT, "run")
     assert [p.revision for p in lake.revisions(CRYPTO_BINANCE, SLOT)] == [0, 1]
     assert [p.id.split(".")[1] for p in lake.packages(CRYPTO_BINANCE)] == [CRYPTO_BINANCE.name] * 2
+
+
+def test_the_newest_packages_are_found_without_reading_one_or_listing_older_days(lake, monkeypatch):
+    for days in range(5):
+        slot = dataclasses.replace(SLOT, time=SLOT.time - timedelta(days=days))
+        land(lake, batch("BTC"), slot=slot)
+    for revision in range(1, 11):
+        land(lake, batch("BTC"), revision=revision)
+    lake.storage.put_if_absent("raw-data/crypto/binance/dt=2026-11-20/20261120T140000Z/r0/killed-00000.parquet", b"")
+    listed = []
+    monkeypatch.setattr(FolderStorage, "get", lambda *_: pytest.fail("a manifest was read"))
+    written = FolderStorage.written
+    monkeypatch.setattr(
+        FolderStorage, "written", lambda self, prefix: (listed.append(prefix), written(self, prefix))[1]
+    )
+    found = list(islice(lake.newest(CRYPTO_BINANCE), 12))
+    assert [f.revision for f in found] == [*range(10, -1, -1), 0]
+    assert [f.slot.id[:8] for f in found[-2:]] == ["20261120", "20261119"]
+    assert {prefix.split("/")[3] for prefix in listed} == {"dt=2026-11-20", "dt=2026-11-19"}
+    since = SLOT.time - timedelta(days=2)
+    assert [f.slot.time for f in lake.newest(CRYPTO_BINANCE, since)][-1] == since
+    assert list(lake.newest(CRYPTO_BINANCE, SLOT.time + timedelta(seconds=1))) == []
 
 
 def test_a_part_that_is_not_the_one_sealed_is_refused(lake):

@@ -17,6 +17,7 @@ COMMANDS = {
     "replay-rejects": "Try records again that were put aside.",
     "logs": "Show the log of a run.",
     "reconcile": "Bring flow runs and ledger in line with what still lives.",
+    "retention": "Remove what is old and needed no more.",
     "status": "Show runs, packages, loads and rejects.",
     "lake": "List, export and clean the lake.",
     "dbt": "Build, test and publish the warehouse.",

@@ -18,6 +18,7 @@ POINTS = (
     "after_freeze",
     "after_note",
     "after_show",
+    "after_prune",
 )
 
 

@@ -18,9 +18,9 @@ from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.scratch import scratch
 from tickvault.engines.storage import Storage
+from tickvault.lake.folder import MANIFEST, PackageFolder, package_folder, package_folders, partition
 from tickvault.lake.writer import PackageWriter, sha256_of
 
-MANIFEST = "manifest.json"
 _SCAN_ROWS = 16_384
 
 
@@ -36,7 +36,7 @@ class Lake:
 
     def sealed(self, stream: Stream, slot: Slot, revision: int = 0) -> Package | None:
         """Return the package of this slot and revision if its manifest is there."""
-        return self.open(f"{_folder(stream, slot, revision)}/{MANIFEST}")
+        return self.open(f"{package_folder(stream.lake_path, slot, revision)}/{MANIFEST}")
 
     def open(self, manifest_key: str) -> Package | None:
         """Return the package of a manifest, None where it is not there."""
@@ -50,12 +50,35 @@ class Lake:
             found.append(package)
         return found
 
+    def days(self, lake_path: str) -> list[str]:
+        """Return the UTC dates under which a stream has anything, sorted."""
+        return [name[3:] for name in self.storage.folders(lake_path) if name.startswith("dt=")]
+
+    def folders(self, prefix: str) -> Iterator[PackageFolder]:
+        """Yield what lies below a partition or a slot, package by package."""
+        return package_folders(self.storage.written(prefix))
+
     def packages(self, stream: Stream) -> Iterator[Package]:
-        """Yield every sealed package of a stream, by slot and revision."""
-        prefix = stream.lake_path
-        for key in self.storage.keys(prefix):
-            if key.removeprefix(f"{prefix}/").startswith("dt=") and key.endswith(f"/{MANIFEST}"):
-                yield Package.from_json(self.storage.get(key) or b"")
+        """Yield every sealed package of a stream, by slot and revision: all its history is read."""
+        for day in self.days(stream.lake_path):
+            for folder in self.folders(partition(stream.lake_path, day)):
+                if folder.is_sealed and (package := self.open(folder.manifest_key)):
+                    yield package
+
+    def newest(self, stream: Stream, since: datetime | None = None) -> Iterator[PackageFolder]:
+        """Yield the folders of a stream's sealed packages, the latest slot and revision first.
+
+        Args:
+            stream: The stream.
+            since: The earliest slot; None: no end. Partitions are listed one by one, as far as they are asked for.
+        """
+        for day in reversed(self.days(stream.lake_path)):
+            if since and day < since.date().isoformat():
+                return
+            found = [f for f in self.folders(partition(stream.lake_path, day)) if f.is_sealed]
+            for folder in sorted(found, key=lambda f: (f.slot, f.revision), reverse=True):
+                if not since or folder.slot.time >= since:
+                    yield folder
 
     def land(
         self,
@@ -79,7 +102,7 @@ class Lake:
             SchemaMismatchError: A batch does not have the stream's columns.
             SinkUnavailableError: The storage is full or does not answer.
         """
-        folder = _folder(stream, slot, revision)
+        folder = package_folder(stream.lake_path, slot, revision)
         with scratch() as aside:
             writer = PackageWriter(self.storage, stream, folder, aside, f"{slot.id}|r{revision:04d}")
             try:
@@ -163,23 +186,17 @@ class Lake:
         for line in data.splitlines():
             yield Reject(**json.loads(line))
 
-    def orphans(self, stream: Stream, older_than: datetime) -> Iterator[str]:
-        """Yield keys in sealed folders that no manifest names, and those of unsealed ones written before a time.
+    def orphans(self, folder: PackageFolder, older_than: datetime) -> list[str]:
+        """Return the keys in a sealed folder that its manifest does not name, in another those written before a time.
 
         The time of writing counts, not the slot: a run for a slot of long ago may be under way now.
         """
-        own = f"{stream.lake_path}/dt="
-        keys = {k: written for k, written in self.storage.written(stream.lake_path) if k.startswith(own)}
-        named: set[str] = set()
-        sealed: set[str] = set()
-        for key in keys:
-            if key.endswith(f"/{MANIFEST}"):
-                package = Package.from_json(self.storage.get(key) or b"")
-                named |= {key, *(p.key for p in package.parts), *((package.rejects.key,) if package.rejects else ())}
-                sealed.add(key.rpartition("/")[0])
-        for key, written in keys.items():
-            if key not in named and (key.rpartition("/")[0] in sealed or written < older_than):
-                yield key
+        package = self.open(folder.manifest_key) if folder.is_sealed else None
+        if package is None:
+            return [key for key, written in folder.written.items() if written < older_than]
+        named = {folder.manifest_key, *(part.key for part in package.parts)}
+        named |= {package.rejects.key} if package.rejects else set()
+        return [key for key in folder.written if key not in named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +219,3 @@ class PackageRows:
         """Yield the package's parts as they lie in the lake; see ``Lake.fetch``."""
         for part in self.package.parts:
             yield self.lake.fetch(part, folder)
-
-
-def _folder(stream: Stream, slot: Slot, revision: int) -> str:
-    return f"{stream.lake_path}/dt={slot.date.isoformat()}/{slot.id}/r{revision}"

@@ -1,12 +1,15 @@
 """``data_platform.alert_history``: what fired, and when it ended."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.pruning import Pruning
 
 COLUMNS = ("alert_id", "name", "severity", "status", "started_at", "ended_at", "summary")
 """What is shown of an alert."""
+_OLD = Pruning("alert_history", "t.ended_at < %s AND t.status <> 'firing'")
 
 # What was resolved stays so. What only expired was a sender gone silent: it may speak again.
 # `told` is of the time when the platform told people by itself; 'nobody' keeps a version that still does from telling
@@ -50,6 +53,14 @@ class Alerts:
         """Return rows by ``COLUMNS``, newest first; ``pattern`` keeps the names that contain it."""
         where = "WHERE (%s::text IS NULL OR name LIKE '%%' || %s || '%%') AND (NOT %s OR status = 'firing')"
         return self._select(f"{where} ORDER BY started_at DESC, alert_id LIMIT %s", pattern, pattern, only_open, limit)
+
+    def count_due(self, before: datetime) -> int:
+        """Return how many alerts ended before a time."""
+        return _OLD.count(self._db, before)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` alerts that ended before a time; return how many those were."""
+        return _OLD.run(self._db, limit, before)
 
     def _select(self, rest: str, *values: Any) -> list[Row]:
         columns = ", ".join(_utc(name) if name.endswith("_at") else name for name in COLUMNS)

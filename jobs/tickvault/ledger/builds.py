@@ -2,9 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.pruning import Pruning
 from tickvault.ledger.runs import Run
+
+_NEEDED = """
+    SELECT DISTINCT ON (target, selection) build_id FROM data_platform.builds
+    ORDER BY target, selection, started_at DESC"""
+_NEWEST_WHOLE = """
+    SELECT DISTINCT ON (target) build_id FROM data_platform.builds WHERE selection = '' AND status = 'green'
+    ORDER BY target, started_at DESC"""
+_OLD = Pruning(
+    "builds",
+    """t.started_at < %s AND t.status <> 'running' AND t.build_id <> ALL (%s) AND t.started_at < coalesce((
+        SELECT max(w.started_at) FROM data_platform.builds w WHERE w.build_id = ANY (%s) AND w.target = t.target
+    ), 'infinity')""",
+)
+_OLD_NODES = Pruning("models", "t.noted_at < %s AND t.build_id <> ALL (%s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +114,30 @@ class Builds:
             GROUP BY 1
             ORDER BY min(CASE WHEN node ~ '^(hub|link|sat)_' THEN 0 WHEN node LIKE 'semantic_%' THEN 2 ELSE 1 END), 1"""
         )
+
+    def count_due(self, before: datetime) -> int:
+        """Return how many builds may go."""
+        return _OLD.count(self._db, before, self._ids(_NEEDED), self._ids(_NEWEST_WHOLE))
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` builds that began before a time; return how many those were.
+
+        Of each target stay the newest of every selection and all since the newest green one of everything: by them
+        ``covering`` and ``green_since_whole`` decide.
+        """
+        return _OLD.run(self._db, limit, before, self._ids(_NEEDED), self._ids(_NEWEST_WHOLE))
+
+    def count_due_nodes(self, before: datetime) -> int:
+        """Return how many nodes of builds may go."""
+        return _OLD_NODES.count(self._db, before, self._ids(_NEWEST_WHOLE))
+
+    def prune_nodes(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` nodes noted before a time; each target's newest green build of everything keeps its.
+
+        Returns:
+            How many those were.
+        """
+        return _OLD_NODES.run(self._db, limit, before, self._ids(_NEWEST_WHOLE))
+
+    def _ids(self, sql: str) -> list[str]:
+        return [build_id for (build_id,) in self._db.rows(sql)]

@@ -42,7 +42,7 @@ class Packages:
             self._db.run_many(
                 """INSERT INTO data_platform.rejects
                     (package_id, ordinal, source, stream, slot, item, column_name, reason, record)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
                 [_reject(package, ordinal, reject) for ordinal, reject in enumerate(rejects)],
             )
             if package.replays:
@@ -81,10 +81,14 @@ class Packages:
         )[0]
         return dict(merged) if merged else None
 
-    def unknown(self, ids: list[str]) -> set[str]:
-        """Return which of these packages were never noted."""
-        known = self._db.rows("SELECT package_id FROM data_platform.packages WHERE package_id = ANY (%s)", ids)
-        return set(ids) - {row[0] for row in known}
+    def manifests(self, day: str) -> set[str]:
+        """Return the manifests of all packages whose slot is of a UTC date."""
+        rows = self._db.rows(
+            """SELECT manifest_key FROM data_platform.packages WHERE slot >= %s::date::timestamp AT TIME ZONE 'UTC'
+                AND slot < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'""",
+            *(day, day),
+        )
+        return {key for (key,) in rows}
 
     def latest(self, pattern: str | None, limit: int) -> list[Row]:
         """Return packages by ``COLUMNS``, the last that landed first; ``pattern`` keeps the ids that contain it."""

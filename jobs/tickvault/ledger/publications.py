@@ -1,9 +1,20 @@
 """``data_platform.publication``: which generation of a mart a target shows that keeps no such table itself."""
 
+from datetime import datetime
+
 from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection
+from tickvault.ledger.pruning import Pruning
 
 _RECENT = 50
+# A view shows the newest confirmed generation or one noted since; the one confirmed before it is still held, too.
+_OLD = Pruning(
+    "publication",
+    """t.recorded_at < %s AND t.recorded_at < (
+        SELECT c.recorded_at FROM data_platform.publication c
+        WHERE c.target = t.target AND c.mart = t.mart AND c.published_at IS NOT NULL
+        ORDER BY c.recorded_at DESC OFFSET 1 LIMIT 1)""",
+)
 
 
 class Publications:
@@ -42,3 +53,11 @@ class Publications:
             WHERE target = %s AND mart = %s AND generation = %s""",
             *(target, mart, generation),
         )
+
+    def count_due(self, before: datetime) -> int:
+        """Return how many notes of before a time are on generations that no view may show."""
+        return _OLD.count(self._db, before)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` notes on generations that no view may show; return how many those were."""
+        return _OLD.run(self._db, limit, before)

@@ -1,13 +1,20 @@
 """``data_platform.rejects``: records put aside, until a replay or a fresh read settles them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tickvault.core.package import Reject
 from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.pruning import Pruning
 
 COLUMNS = ("package", "item", "column", "reason", "replayed by", "record")
 """What ``latest`` shows of a reject."""
+_OLD = Pruning(
+    "rejects",
+    """t.replayed_by IS NOT NULL AND t.created_at < %s AND EXISTS (
+        SELECT FROM data_platform.packages p WHERE p.package_id = t.replayed_by AND p.registered_at < %s)""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +55,11 @@ class Rejects:
             ORDER BY created_at DESC, ordinal LIMIT %s""",
             *(pattern, pattern, limit),
         )
+
+    def count_due(self, before: datetime) -> int:
+        """Return how many rejects were replayed before a time."""
+        return _OLD.count(self._db, before, before)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` rejects replayed before a time; return how many those were. Open ones stay."""
+        return _OLD.run(self._db, limit, before, before)

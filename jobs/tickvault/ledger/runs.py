@@ -10,10 +10,13 @@ from typing import Any
 from tickvault.core.errors import ConfigError
 from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection, Row
+from tickvault.ledger.pruning import Pruning
 
 _SLOT = """to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"""
 COLUMNS = ("run", "job", "slot", "status", "attempts", "seconds", "read", "loaded", "unchanged", "rejected", "missing")
 """What ``latest`` shows of a run."""
+_OLD = Pruning("runs", "t.started_at < %s AND t.finished_at < %s AND t.status <> 'running'")
+_UNSETTLED = "started_at >= %s AND (attempts > 1 OR status NOT IN ('complete', 'partial'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +159,25 @@ class Runs:
             f"load-{sink}%",
         )
         return [str(job) for (job,) in rows]
+
+    def unsettled(self, since: datetime) -> set[Slot]:
+        """Return the slots for which an attempt since a time may have left parts in the lake that no manifest names.
+
+        Those that were read by a run that ended badly, has not ended, or began again; where a replay did, all that
+        have open rejects.
+        """
+        rows = self._db.rows(
+            f"""SELECT slot FROM data_platform.runs WHERE job LIKE 'extract-%%' AND {_UNSETTLED}
+            UNION SELECT slot FROM data_platform.rejects WHERE replayed_by IS NULL
+                AND EXISTS (SELECT FROM data_platform.runs WHERE job = 'replay-rejects' AND {_UNSETTLED})""",
+            *(since, since),
+        )
+        return {Slot.of(slot) for (slot,) in rows}
+
+    def count_due(self, before: datetime) -> int:
+        """Return how many runs ended before a time."""
+        return _OLD.count(self._db, before, before)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` runs that ended before a time; return how many those were."""
+        return _OLD.run(self._db, limit, before, before)

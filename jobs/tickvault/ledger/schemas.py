@@ -44,6 +44,12 @@ class Schemas:
         )
         return changes
 
+    def lake_paths(self) -> set[str]:
+        """Return where the packages of every stream lie that was ever declared."""
+        return {
+            path for (path,) in self._db.rows("SELECT DISTINCT declares ->> 'lake_path' FROM data_platform.schemas")
+        }
+
     def history(self, pattern: str | None, limit: int) -> list[Row]:
         """Return versions by ``COLUMNS``, newest first; ``pattern`` keeps the streams that contain it."""
         return self._db.rows(

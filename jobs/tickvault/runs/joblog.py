@@ -14,11 +14,13 @@ from pathlib import Path
 from tickvault.core import log
 from tickvault.core.errors import PlatformError
 from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.engines.scratch import scratch
-from tickvault.engines.storage import open_storage
+from tickvault.engines.storage import Storage, open_storage
 from tickvault.ledger import Ledger, Run
 
 _log = logging.getLogger(__name__)
+_FOLDER = "logs"
 
 
 @contextmanager
@@ -64,6 +66,16 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
         _store(settings, ledger, run, path)
 
 
+def written_before(storage: Storage, before: datetime) -> Iterator[str]:
+    """Yield the logs written before a time; of each job no further is listed than to the first slot since then."""
+    for job in storage.folders(_FOLDER):
+        for key, written in storage.written(f"{_FOLDER}/{job}"):
+            if key.split("/")[2] >= Slot.of(before).id:
+                break
+            if written < before:
+                yield key
+
+
 def _stamped(text: str) -> tuple[datetime | None, str]:
     """Take a line's time off; what the node itself says, of a log that is gone, has none."""
     time, _, line = text.partition(" ")
@@ -89,7 +101,7 @@ def _record(line: str, level: int, time: datetime | None = None) -> logging.LogR
 
 
 def _store(settings: Settings, ledger: Ledger, run: Run, path: Path) -> None:
-    key = f"logs/{run.job}/{run.slot.id}/{run.run_id}-{run.attempts}.jsonl"
+    key = f"{_FOLDER}/{run.job}/{run.slot.id}/{run.run_id}-{run.attempts}.jsonl"
     try:
         open_storage(settings).put_file(key, path)
         ledger.runs.link_log(run, key)

@@ -19,6 +19,7 @@ from tickvault.core.settings.lake import LakeSettings
 from tickvault.core.settings.market import MarketSettings
 from tickvault.core.settings.part import Part
 from tickvault.core.settings.postgres import PostgresSettings
+from tickvault.core.settings.retention import RetentionSettings
 from tickvault.core.settings.runs import RunSettings
 from tickvault.core.settings.snowflake import SnowflakeSettings
 from tickvault.core.settings.sources import SourceSettings
@@ -27,6 +28,7 @@ from tickvault.core.settings.warehouse import WarehouseSettings
 
 
 class Settings(
+    RetentionSettings,
     AlertSettings,
     FlowSettings,
     RunSettings,

@@ -48,7 +48,7 @@ class Storage(ABC):
 
     @abstractmethod
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Remove up to 1,000 objects in one request; none there is fine."""
+        """Remove objects; none there is fine."""
 
     @abstractmethod
     def where(self) -> str:

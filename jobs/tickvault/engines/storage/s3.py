@@ -11,6 +11,9 @@ from tickvault.engines.storage.bucket import Storage
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_AT_ONCE = 1000
+"""How many objects S3 removes in one request."""
+
 
 class S3Storage(Storage):
     """A bucket behind any S3 endpoint that honours ``If-None-Match: *`` (MinIO and AWS do)."""
@@ -81,15 +84,14 @@ class S3Storage(Storage):
         return found
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Send one request."""
-        with _mapped(self.where()):
-            answer = self.client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            )
-        if errors := answer.get("Errors"):
-            raise SinkUnavailableError(
-                f"{self.where()} does not remove {errors[0].get('Key')}: {errors[0].get('Code')}"
-            )
+        """Send a request per 1,000."""
+        for start in range(0, len(keys), _AT_ONCE):
+            objects: Any = [{"Key": key} for key in keys[start : start + _AT_ONCE]]
+            with _mapped(self.where()):
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            if errors := answer.get("Errors"):
+                first = errors[0]
+                raise SinkUnavailableError(f"{self.where()} does not remove {first.get('Key')}: {first.get('Code')}")
 
     def where(self) -> str:
         """Return endpoint and bucket."""
