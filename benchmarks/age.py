@@ -116,9 +116,9 @@ def age(settings: Settings, daily: int, often: int) -> None:
             began = time.monotonic()
             cursor = json.dumps(dict.fromkeys(SYMBOLS, "x"))
             # In pieces, the oldest first: one transaction for all would keep every version of the kept cursor's row.
-            for last in range(slots, 0, -1000):
+            for last in range(slots, 0, -100):
                 history = (stream_.name, stream_.lake_path, NOW, step)
-                connection.run(_PACKAGES, cursor, *history, max(1, last - 999), last)
+                connection.run(_PACKAGES, cursor, *history, max(1, last - 99), last)
             for n in range(1, slots + 1):
                 one = package(stream_, Slot.of(NOW - n * step))
                 path = storage.root / one.manifest_key
