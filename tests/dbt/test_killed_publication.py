@@ -89,6 +89,31 @@ def test_killed_in_the_emulator(emulator: Emulator, make_settings: Callable[...,
     assert warehouse.query(generations)[0][0] == 3 + 2, "clones that a kill left behind are gone"
 
 
+def test_what_was_published_long_ago_costs_nothing(emulator: Emulator, make_settings: Callable[..., Settings]) -> None:
+    database = f"AGED_{datetime.now(UTC):%H%M%S%f}"
+    warehouse = Snowflake(emulator.environment(), database)
+    settings = make_settings(**{k.lower(): v for k, v in warehouse.environment().items()})
+    notes = f"{database}.DATA_PLATFORM.PUBLICATION"
+    with closing(Connection(settings)) as connection:
+        shelf = SnowflakeShelf(connection, settings)
+        shelf.prepare(["marts"])
+        for mart in MARTS:
+            warehouse.query(
+                f"INSERT INTO {notes} SELECT '{mart.name}', 'G' || LPAD(CAST(n AS VARCHAR), 4, '0'), 's', 'r',"
+                f" DATEADD('day', -n, CURRENT_TIMESTAMP()::TIMESTAMP_NTZ), TRUE FROM (SELECT UNNEST(RANGE(1, 300)) n)"
+            )
+        history = shelf.history()
+        assert [g.name for g in history["first_mart"]] == [f"G{n:04d}" for n in range(1, 51)]
+        assert set(history) == {mart.name for mart in MARTS}
+        shelf.clear(MARTS[0], ["G0001", "G0200"])
+        left = warehouse.query(f"SELECT GENERATION FROM {notes} WHERE MART = 'first_mart' ORDER BY 1")
+        assert [name for (name,) in left] == [f"G{n:04d}" for n in (*range(1, 90), 200)]
+        assert warehouse.query(f"SELECT COUNT(*) FROM {notes} WHERE MART = 'second_mart'")[0][0] == 299
+        forever = settings.model_copy(update={"retention_publication_days": 0})
+        SnowflakeShelf(connection, forever).clear(MARTS[1], ["G0001"])
+        assert warehouse.query(f"SELECT COUNT(*) FROM {notes} WHERE MART = 'second_mart'")[0][0] == 299
+
+
 def test_what_readers_had_is_kept() -> None:
     known = [
         Generation("noted2", False),

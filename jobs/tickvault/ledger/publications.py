@@ -6,7 +6,8 @@ from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection
 from tickvault.ledger.pruning import Pruning
 
-_RECENT = 50
+RECENT = 50
+"""How many of a mart's latest generations are looked at: what was never confirmed came with a kill each."""
 # A view shows the newest confirmed generation or one noted since; the one confirmed before it is still held, too.
 _OLD = Pruning(
     "publication",
@@ -33,7 +34,7 @@ class Publications:
                 FROM data_platform.publication WHERE target = %s AND mart = known.mart
                 ORDER BY recorded_at DESC, generation LIMIT %s
             ) p ORDER BY p.recorded_at DESC, p.generation""",
-            *(target, target, _RECENT),
+            *(target, target, RECENT),
         )
         return [(str(mart), str(generation), bool(published)) for mart, generation, published in rows]
 

@@ -1,12 +1,13 @@
 """Publication on Snowflake and its emulator: a generation is a zero-copy clone."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tickvault.core.errors import LoadRejectedError
 from tickvault.core.settings import Settings
 from tickvault.engines.snowflake.session import Connection, MissingObjectError
 from tickvault.engines.snowflake.tables import LEDGER_SCHEMA
+from tickvault.ledger.publications import RECENT
 from tickvault.warehouse.publication import Generation, Mart, Stamp, count_statement
 
 _GENERATIONS = "GENERATIONS"
@@ -17,13 +18,14 @@ class SnowflakeShelf:
 
     Args:
         connection: A session.
-        settings: Name database and reader role.
+        settings: Name database and reader role, and say how long notes are kept.
     """
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._run = connection.run
         self._database, self._reader = settings.snowflake_database, settings.snowflake_reader_role
         self._emulated = settings.snowflake_host is not None
+        self._note_days = settings.retention_publication_days
         self._notes = f"{self._database}.{LEDGER_SCHEMA}.PUBLICATION"
         self._columns: dict[tuple[str, str], tuple[object, ...]] = {}
 
@@ -53,9 +55,13 @@ class SnowflakeShelf:
             self._columns[key] = (*self._columns.get(key, ()), *column)
 
     def history(self) -> dict[str, list[Generation]]:
-        """Return what was noted, newest first."""
+        """Return what was noted, of each mart the latest, newest first."""
         found: dict[str, list[Generation]] = {}
-        sql = f"SELECT MART, GENERATION, IS_PUBLISHED FROM {self._notes} ORDER BY RECORDED_AT DESC, GENERATION DESC"
+        newest = "ORDER BY RECORDED_AT DESC, GENERATION DESC"
+        sql = (
+            f"SELECT MART, GENERATION, IS_PUBLISHED FROM {self._notes}"
+            f" QUALIFY ROW_NUMBER() OVER (PARTITION BY MART {newest}) <= {RECENT} {newest}"
+        )
         for mart, generation, published in self._run(sql):
             found.setdefault(str(mart), []).append(Generation(str(generation), bool(published)))
         return found
@@ -86,7 +92,7 @@ class SnowflakeShelf:
             f"INSERT INTO {self._notes} SELECT %s, %s, %s, %s, CAST(%s AS TIMESTAMP_NTZ(6)), FALSE"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self._notes} WHERE GENERATION = %s)",
             *(mart.name, generation, stamp.slot.id, stamp.run_id),
-            *(datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), generation),
+            *(_written(datetime.now(UTC)), generation),
         )
 
     def show(self, mart: Mart, generation: str) -> None:
@@ -106,7 +112,7 @@ class SnowflakeShelf:
         )
 
     def clear(self, mart: Mart, retained: list[str]) -> None:
-        """Drop the mart's clones other than these, also one that was never noted."""
+        """Drop the mart's clones other than these, also one that was never noted, and forget old notes on others."""
         prefix = f"{mart.name}__".upper()
         rows = self._run(
             f"SELECT TABLE_NAME FROM {self._database}.INFORMATION_SCHEMA.TABLES"
@@ -116,6 +122,12 @@ class SnowflakeShelf:
         for (name,) in rows:
             if name not in retained:
                 self._run(f"DROP TABLE IF EXISTS {self._frozen(str(name))}")
+        if self._note_days:
+            self._run(
+                f"DELETE FROM {self._notes} WHERE MART = %s AND RECORDED_AT < CAST(%s AS TIMESTAMP_NTZ(6))"
+                f" AND GENERATION NOT IN ({', '.join(['%s'] * len(retained))})",
+                *(mart.name, _written(datetime.now(UTC) - timedelta(days=self._note_days)), *retained),
+            )
 
     def _grant(self, right: str) -> None:
         if not self._emulated:  # which knows no roles
@@ -126,3 +138,7 @@ class SnowflakeShelf:
 
     def _frozen(self, generation: str) -> str:
         return f"{self._database}.{_GENERATIONS}.{generation}"
+
+
+def _written(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S.%f")
