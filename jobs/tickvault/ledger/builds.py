@@ -57,11 +57,10 @@ class Builds:
 
     def green_since_whole(self, target: str) -> bool:
         """Whether no build has failed since the last one of everything that was green."""
-        sql = """SELECT coalesce(bool_and(status = 'green') FILTER (WHERE started_at >= whole), false)
-            FROM data_platform.builds
-            CROSS JOIN (SELECT max(started_at) AS whole FROM data_platform.builds
-                WHERE target = %s AND selection = '' AND status = 'green') newest
-            WHERE target = %s AND status <> 'running'"""
+        sql = """SELECT coalesce(bool_and(status = 'green'), false) FROM data_platform.builds
+            WHERE target = %s AND status <> 'running' AND started_at >= (
+                SELECT max(started_at) FROM data_platform.builds
+                WHERE target = %s AND selection = '' AND status = 'green')"""
         return bool(self._db.one(sql, target, target)[0])
 
     def start(self, target: str, build: Build, selection: str) -> None:
