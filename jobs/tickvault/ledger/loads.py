@@ -142,7 +142,7 @@ class Loads:
 
     def hours_since_newest(self, sink: str) -> float:
         """Return how long ago a sink's newest load was; 0 when there never was one."""
-        sql = "SELECT extract(epoch FROM now() - max(newest)) / 3600 FROM data_platform.load_totals WHERE sink = %s"
+        sql = "SELECT extract(epoch FROM now() - max(loaded_at)) / 3600 FROM data_platform.loads WHERE sink = %s"
         return float(self._db.one(sql, sink)[0] or 0)
 
     def by_source(self) -> list[Row]:

@@ -73,7 +73,6 @@ CREATE TABLE data_platform.load_totals (
     stream  text NOT NULL,
     loads   bigint NOT NULL,
     digest  numeric NOT NULL,
-    newest  timestamptz NOT NULL,
     PRIMARY KEY (sink, target, stream)
 );
 
@@ -103,10 +102,10 @@ CREATE FUNCTION data_platform.add_loads() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO data_platform.load_totals AS t
     SELECT sink, coalesce(target, ''), stream, count(*),
-        sum(data_platform.load_digest(package_id, target, loaded_at)), max(loaded_at)
+        sum(data_platform.load_digest(package_id, target, loaded_at))
     FROM added GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ON CONFLICT (sink, target, stream) DO UPDATE SET loads = t.loads + EXCLUDED.loads,
-        digest = t.digest + EXCLUDED.digest, newest = greatest(t.newest, EXCLUDED.newest);
+        digest = t.digest + EXCLUDED.digest;
     RETURN NULL;
 END $$;
 
@@ -140,7 +139,7 @@ BEGIN
     ) moved WHERE (t.sink, t.target, t.stream) = (moved.sink, moved.target, moved.stream);
     INSERT INTO data_platform.load_totals
     SELECT sink, coalesce(target, ''), stream, count(*),
-        sum(data_platform.load_digest(package_id, target, loaded_at)), max(loaded_at)
+        sum(data_platform.load_digest(package_id, target, loaded_at))
     FROM added GROUP BY 1, 2, 3
     ON CONFLICT DO NOTHING;
     INSERT INTO data_platform.backlog
@@ -170,7 +169,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION data_platform.forget_deliveries();
 
 INSERT INTO data_platform.load_totals
 SELECT sink, coalesce(target, ''), stream, count(*),
-    sum(data_platform.load_digest(package_id, target, loaded_at)), max(loaded_at)
+    sum(data_platform.load_digest(package_id, target, loaded_at))
 FROM data_platform.loads GROUP BY 1, 2, 3;
 
 -- When the ledger came to know a package, by its own clock; landed_at is the writer's, and may be long before.
