@@ -29,7 +29,7 @@ RUN = Run("run", "dbt-trino", SLOT, "new", 1)
 @pytest.fixture
 def ledger(make_settings: Callable[..., Settings], postgres_settings: dict[str, str]) -> Iterator[Ledger]:
     with Ledger.open(make_settings(**postgres_settings)) as opened:
-        for table in ("loads", "builds", "models", "stream_offsets", "runs"):
+        for table in ("loads", "load_totals", "builds", "models", "stream_offsets", "runs"):
             opened._db.rows(f"DELETE FROM data_platform.{table} RETURNING 1")
         yield opened
 
