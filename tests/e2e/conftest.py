@@ -17,7 +17,7 @@ EXTRACTS = (
     "extract-faker-market",
     "extract-yfinance-stock",
 )
-STAGES = (EXTRACTS, ("load-postgres", "load-snowflake"), ("dbt-snowflake", "dbt-trino"))
+STAGES = (EXTRACTS, ("load-postgres", "load-snowflake"), ("dbt-snowflake", "dbt-trino"), ("retention",))
 PEAK_LIMIT_GIB = 6.0
 MEMORY = """cd /sys/fs/cgroup
 cat memory.stat 2>/dev/null || { cat memory/memory.stat; echo kernel $(cat memory/memory.kmem.usage_in_bytes); }"""

@@ -216,7 +216,7 @@ def test_a_commit_without_its_transaction_is_noticed(
         return run(self, sql, *values)
 
     monkeypatch.setattr(Connection, "run", lost)
-    with pytest.raises(SinkUnavailableError, match="the ledger does not hold the package"):
+    with pytest.raises(SinkUnavailableError, match="the ledger does not hold it"):
         sink.write(STREAM, land(lake, bars()), "run-1")
     monkeypatch.undo()
     assert rows(sink) == []
