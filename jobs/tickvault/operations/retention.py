@@ -54,7 +54,7 @@ class Kind:
 
 
 def kinds(settings: Settings, ledger: Ledger) -> tuple[Kind, ...]:
-    """Return every kind there is. What nodes did goes before builds, since the newest build's is known by that."""
+    """Return every kind there is."""
     logs, orphans = _Logs(settings), _Orphans(settings, ledger)
     return (
         Kind("runs", settings.retention_run_days, ledger.runs.count_due, ledger.runs.prune),
