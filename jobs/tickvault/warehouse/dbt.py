@@ -215,7 +215,7 @@ def _node(result: Any) -> NodeResult:
         schema=node.schema,
         relation=node.relation_name or "",
         status=status,
-        seconds=round(result.execution_time, 3),
+        seconds=round(float(result.execution_time), 3),  # of a node that was skipped dbt says 0, a whole number
         rows=result.failures if kind == "test" else None,
         message=" ".join(str(result.message).split()) if wrong and result.message else None,
         stored=kind == "model" and node.config.materialized != "view",
