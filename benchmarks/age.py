@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -194,10 +193,10 @@ _MODELS = """
     WHERE slot > '2026-11-20'::timestamptz - interval '90 days'"""
 
 
-def quietly(work: Callable[[], object]) -> None:
-    """Do something without what it prints."""
+def quietly(work: Callable[[Platform], None], platform: Platform) -> None:
+    """Do something on a platform without what it prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        work()
+        work(platform)
 
 
 def extract(platform: Platform) -> None:
@@ -226,8 +225,7 @@ def show(*options: str) -> Callable[[Platform], None]:
         from tickvault.cli import status as module
 
         module.load_settings = lambda: platform.settings  # type: ignore[assignment]
-        with click.Context(status):
-            status.main([*options, "--json"], standalone_mode=False)
+        status.main([*options, "--json"], standalone_mode=False)
 
     return work
 
@@ -265,9 +263,9 @@ def measure(
     for turn in range(times + 1):
         for platform, taken in zip(platforms, seconds, strict=True):
             for step in before:
-                quietly(lambda step=step, platform=platform: step(platform))  # type: ignore[misc]
+                quietly(step, platform)
             began = time.perf_counter()
-            quietly(lambda platform=platform: work(platform))  # type: ignore[misc]
+            quietly(work, platform)
             if turn:  # the first warms up
                 taken.append(time.perf_counter() - began)
     return [statistics.median(taken) for taken in seconds]

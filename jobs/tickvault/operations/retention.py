@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from tickvault.core import faults
-from tickvault.core.errors import InterruptedRunError, PlatformError, TransientError
+from tickvault.core.errors import InterruptedRunError, PlatformError, to_raise
 from tickvault.core.settings import Settings
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
@@ -101,7 +101,7 @@ class Retention:
             if kind.name in pruned:
                 session.report.notes.append(f"removed {pruned[kind.name]:,} {kind.name} of {kind.days} days and older")
         if errors:
-            raise next((e for e in errors if isinstance(e, TransientError)), errors[0])
+            raise to_raise(errors)
 
 
 def preview(settings: Settings) -> list[tuple[str, int, int]]:
