@@ -22,7 +22,7 @@ PREFIXES = {
     "raw_stock_prices_yfinance": {"raw-data/stock/yfinance"},
 }
 PRICE = ["symbol", "base_currency", "quote_currency", "price", "volume", "source", "observed_at"]
-PRICE_EXTRA = ["price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap"]
+PRICE_EXTRA = ["price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap", "price_unit"]
 STOCK = [
     "ticker",
     "date",
@@ -45,6 +45,7 @@ STOCK = [
     "source",
     "observed_at",
 ]
+STOCK_EXTRA = ["quote_currency"]
 
 
 def test_tables_and_prefixes():
@@ -59,7 +60,7 @@ def test_columns_of_the_reference_in_its_order():
         if stream.name.startswith("raw_cryptoprices_"):
             assert stream.schema.names == PRICE + PRICE_EXTRA
             assert all(stream.schema.field(n).nullable for n in PRICE_EXTRA)
-    assert streams.STOCK_YFINANCE.schema.names == STOCK
+    assert streams.STOCK_YFINANCE.schema.names == STOCK + STOCK_EXTRA
     assert streams.NEWS.schema.names[:6] == ["cryptocurrency", "url", "title", "description", "date", "image"]
 
 
@@ -73,7 +74,7 @@ def test_both_transaction_streams_fill_one_snowflake_table_told_apart_by_custome
 def test_a_price_is_the_references_eight_columns_then_what_a_source_adds():
     columns = streams.CRYPTO_BINANCE.table_columns
     assert columns == (*PRICE, "load_timestamp", *PRICE_EXTRA, "row_version", "package_id")
-    assert streams.STOCK_YFINANCE.table_columns == (*STOCK, "load_timestamp", "row_version", "package_id")
+    assert streams.STOCK_YFINANCE.table_columns == (*STOCK, "load_timestamp", *STOCK_EXTRA, "row_version", "package_id")
     assert streams.CUSTOMERS.table_columns[-3:] == ("row_version", "package_id", "load_timestamp")
 
 

@@ -92,6 +92,7 @@ _CRYPTO_PRICE = pa.schema(
         amount("high_24h"),
         amount("low_24h"),
         amount("market_cap"),
+        amount("price_unit"),  # how many of the base the provider quotes for (1000SATS: 1000); prices here are for one
     ]
 )
 
@@ -106,6 +107,8 @@ _BAR = pa.schema(
         amount("close", nullable=False),
         amount("volume"),
         required("observed_at", INSTANT),
+        pa.field("quote_currency", TEXT),
+        amount("price_unit"),
     ]
 )
 
@@ -131,6 +134,7 @@ _STOCK_PRICE = pa.schema(
         amount("avg_volume"),
         required("source", TEXT),
         required("observed_at", INSTANT),
+        pa.field("quote_currency", TEXT),  # as quoted: GBp is a penny, and a price of 1100.50 GBp is 11.005 GBP
     ]
 )
 
