@@ -26,5 +26,7 @@ def command(pattern: str | None, view: str, limit: int, as_json: bool) -> None:
             "schemas": (schemas.COLUMNS, ledger.schemas.history),
             "watermarks": (packages.WATERMARK_COLUMNS, ledger.packages.watermarks),
         }
+        if view == "runs":
+            ledger.runs.settle()
         columns, latest = views[view]
         show(latest(pattern, limit), columns, as_json, title=view)

@@ -1,6 +1,5 @@
 """The one entry point of jobs: log, slot, lock, ledger row, signals, metrics, and an honest exit code."""
 
-import json
 import logging
 import signal
 import threading
@@ -15,7 +14,7 @@ from tickvault.core.errors import BUG, BUG_MESSAGE, ExitCode, InterruptedRunErro
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot, resolve
 from tickvault.ledger import Ledger
-from tickvault.runs import joblog, pushgateway
+from tickvault.runs import joblog, pushgateway, termination
 from tickvault.runs.session import Job, Report, Session
 
 _log = logging.getLogger(__name__)
@@ -43,6 +42,8 @@ def run_job(
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
                 pushgateway.push_start(settings, job.name)
+                for name in ledger.runs.settle():
+                    _log.warning("%s said that it runs, but its process is gone: it is noted as interrupted", name)
                 run = ledger.runs.start(job.name, slot, settings.tickvault_job_name)
                 session = Session(settings, ledger, run, report)
                 with joblog.recording(settings, ledger, run):
@@ -63,9 +64,11 @@ def run_job(
     if on_end:
         on_end(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
     if settings.tickvault_termination_log:
-        # Kubernetes keeps 4096 bytes of it.
-        text = json.dumps(summary | report.counts | {"missing": report.missing[:10], **report.details}, default=str)
-        settings.tickvault_termination_log.write_text(text[:4000], encoding="utf-8")
+        text = termination.message(summary | report.counts, {"missing": report.missing, **report.details})
+        try:
+            settings.tickvault_termination_log.write_text(text, encoding="utf-8")
+        except OSError as error:  # a full disk must not change how the run ended
+            _log.warning("%s could not be written: %s", settings.tickvault_termination_log, error)
     return int(code)
 
 
