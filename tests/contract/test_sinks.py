@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -475,3 +476,56 @@ class _loader:  # noqa: N801 - reads as an action
         results = self.pipe.recv() if self.pipe.poll(60) else []
         assert self.wait() == 0
         return results
+
+
+@pytest.mark.parametrize("mode", [WriteMode.UPSERT, WriteMode.APPEND])
+def test_what_is_forgotten_is_due_again_and_loads_to_the_same_rows(
+    sink: Sink, target: Target, lake: Lake, mode: WriteMode
+) -> None:
+    stream = replace(STREAM, write_mode=mode)
+    packages = [
+        land(lake, row("BTC"), row("ETH"), stream=stream),
+        land(lake, row("SOL"), slot=NOON + DAY, stream=stream),
+    ]
+    for package in packages:
+        sink.write(stream, package, "run-1")
+    before = target.rows(stream)
+    sink.forget(stream)
+    assert sink.loaded() == set()
+    for package in packages:
+        sink.write(stream, package, "run-2")
+    assert target.rows(stream) == before
+    assert sink.loaded() == {package.id for package in packages}
+
+
+def test_killed_while_it_forgets_a_target_holds_what_it_held(sink: Sink, target: Target, lake: Lake) -> None:
+    stream = replace(STREAM, write_mode=WriteMode.APPEND)
+    package = land(lake, row("BTC"), row("ETH"), stream=stream)
+    sink.write(stream, package, "run-1")
+    before = target.rows(stream)
+    sink.close()
+
+    def forget() -> None:
+        faults.arm("after_forget")
+        with target.sink(lake) as another:
+            another.forget(stream)
+
+    child = multiprocessing.get_context("fork").Process(target=forget)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 137
+    if target.name == "snowflake":
+        time.sleep(2.5)  # the emulator ends an abandoned transaction after 2 seconds
+    with target.sink(lake) as another:
+        assert another.loaded() == {package.id}
+    assert target.rows(stream) == before
+
+
+def test_a_target_says_what_it_holds_of_a_stream(sink: Sink, target: Target, lake: Lake) -> None:
+    assert (sink.held(STREAM).columns, sink.held(STREAM).rows) == (frozenset(), 0)
+    sink.write(STREAM, land(lake, row("BTC"), row("ETH")), "run-1")
+    held = sink.held(STREAM)
+    assert held.rows == 2
+    assert set(STREAM.landed_schema.names) < held.columns
+    known = sink.held(STREAM, held.identity or "x")
+    assert known.rows == (None if held.identity else 2)

@@ -75,6 +75,10 @@ class SinkUnavailableError(TransientError):
     """A target does not answer, or a lock on it could not be had in time."""
 
 
+class TableLockedError(SinkUnavailableError):
+    """Somebody else holds one table of a target for longer than we may wait; its other tables can be loaded."""
+
+
 class InterruptedRunError(TransientError):
     """The process was asked to stop (SIGTERM, SIGINT) before it was done."""
 

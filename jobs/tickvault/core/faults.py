@@ -19,6 +19,7 @@ POINTS = (
     "after_note",
     "after_show",
     "after_prune",
+    "after_forget",
 )
 
 

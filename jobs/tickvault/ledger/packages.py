@@ -81,6 +81,14 @@ class Packages:
         )[0]
         return dict(merged) if merged else None
 
+    def newest_of(self, stream: str) -> tuple[str, str] | None:
+        """Return source and manifest of the newest package of a stream, whichever source it is from."""
+        found = self._db.first(
+            "SELECT source, manifest_key FROM data_platform.packages WHERE stream = %s ORDER BY slot DESC LIMIT 1",
+            stream,
+        )
+        return (str(found[0]), str(found[1])) if found else None
+
     def manifests(self, day: str) -> set[str]:
         """Return the manifests of all packages whose slot is of a UTC date."""
         rows = self._db.rows(

@@ -11,6 +11,7 @@ from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim
 from tickvault.core.contract import Fit
 from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core.holding import Holding
 from tickvault.core.package import fingerprint
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
@@ -24,6 +25,10 @@ from tickvault.sinks import Sink
 
 _ATTEMPTS = 4
 _COUNTS = "rows_read, rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected"
+_COLUMNS_HELD = """
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"""
+_IDENTITY = "SELECT oid::text || '/' || relfilenode::text FROM pg_class WHERE oid = to_regclass($1)"
 _PACKAGE_ID = pa.field("package_id", pa.string(), nullable=False)
 
 
@@ -80,6 +85,36 @@ class PostgresSink(Sink):
         ((loads,),) = session.rows(sql, self.name)
         session.commit()
         return int(loads)
+
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        """Say what a stream's table is now: PostgreSQL gives it a new file when it is emptied or made anew."""
+        session, name = self._connected(), table(stream)
+        try:
+            columns = frozenset(column for (column,) in session.rows(_COLUMNS_HELD, name))
+            now = "".join(str(one) for (one,) in session.rows(_IDENTITY, name)) if columns else ""
+            rows = None
+            if not columns or not now or now != identity:
+                rows = int(session.rows(f"SELECT count(*) FROM {name}")[0][0]) if columns else 0
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
+        return Holding(name, columns, now, rows)
+
+    def forget(self, stream: Stream) -> None:
+        """Take a stream's loads back; see ``Sink.forget``."""
+        session, name = self._connected(), table(stream)
+        try:
+            if stream.write_mode is WriteMode.APPEND and session.rows(
+                "SELECT 1 WHERE to_regclass($1) IS NOT NULL", name
+            ):
+                session.run(f"DELETE FROM {name}")
+            session.run("DELETE FROM data_platform.loads WHERE sink = $1 AND stream = $2", self.name, stream.name)
+            faults.at("after_forget")
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the connection back; an open transaction is undone by it."""

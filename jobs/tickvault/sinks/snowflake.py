@@ -18,6 +18,7 @@ from tickvault.core import faults
 from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim
 from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailableError
+from tickvault.core.holding import Holding
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
 from tickvault.engines.scratch import scratch
@@ -82,6 +83,28 @@ class SnowflakeSink(Sink):
             return {str(row[0]) for row in self._run(f"SELECT PACKAGE_ID FROM {self.names.loads}")}
         except MissingObjectError:
             return set()
+
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        """Say what a stream's table is now; Snowflake knows how many rows without reading them."""
+        _ = identity
+        name = self.names.table(stream)
+        columns = self._run(
+            f"SELECT LOWER(COLUMN_NAME) FROM {self.names.database}.INFORMATION_SCHEMA.COLUMNS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+            *(self.names.schema_of(stream), stream.warehouse_table),
+        )
+        rows = int(str(self._run(f"SELECT COUNT(*) FROM {name}")[0][0])) if columns else 0
+        return Holding(name, frozenset(str(column) for (column,) in columns), "", rows)
+
+    def forget(self, stream: Stream) -> None:
+        """Take a stream's loads back; see ``Sink.forget``."""
+        self._run("BEGIN")
+        if stream.write_mode is WriteMode.APPEND and self.held(stream).columns:
+            # Another stream may fill the same table: a package's id begins with its source and its stream.
+            self._run(f"DELETE FROM {self.names.table(stream)} WHERE SPLIT_PART(PACKAGE_ID, '.', 2) = %s", stream.name)
+        self._run(f"DELETE FROM {self.names.loads} WHERE STREAM = %s", stream.name)
+        faults.at("after_forget")
+        self._run("COMMIT")
 
     def close(self) -> None:
         """End the session."""

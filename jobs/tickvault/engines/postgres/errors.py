@@ -3,11 +3,19 @@
 Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
-from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError, TerminalError
+from tickvault.core.errors import (
+    ConfigError,
+    LoadRejectedError,
+    PlatformError,
+    SinkUnavailableError,
+    TableLockedError,
+    TerminalError,
+)
 
 _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 _LOST = ("08", "57P", "25P03")  # connection exception, shutdown, ended for idling in a transaction
-_BUSY = ("53", "55P03", "57014", "58")  # out of resources, lock not had in time, cancelled, the server's disk
+_LOCKED = ("55P03",)  # lock not had in time
+_BUSY = ("53", "57014", "58")  # out of resources, cancelled, the server's disk
 _FORBIDDEN = ("28", "3D000", "42501")  # wrong password, no such database, a missing privilege
 _REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 """What the text holds while connecting, when neither driver gives a SQLSTATE."""
@@ -41,6 +49,8 @@ def mapped(
         return RetryableError(f"{where}: {text}")
     if code.startswith(_LOST) or (not code and lost):
         return RetryableError(f"the connection to {where} is lost, it does not answer: {text}")
+    if code.startswith(_LOCKED):
+        return TableLockedError(f"{where}: {text}: somebody else holds it for longer than LOCK_WAIT_SECONDS")
     if code.startswith(_BUSY):
         return SinkUnavailableError(f"{where} cannot do it now: {text}")
     if code.startswith(_FORBIDDEN):

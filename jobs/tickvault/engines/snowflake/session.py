@@ -4,7 +4,13 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.core.errors import (
+    ConfigError,
+    LoadRejectedError,
+    PlatformError,
+    SinkUnavailableError,
+    TableLockedError,
+)
 from tickvault.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ _FORBIDDEN = {3001, 606}
 _INTERRUPTED = {604, 630}
 
 
-class LockedError(SinkUnavailableError):
+class LockedError(TableLockedError):
     """Another transaction holds what this statement wants; begin again later."""
 
 
