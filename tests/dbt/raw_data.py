@@ -42,6 +42,9 @@ AWKWARD = (
     "%s {{ x }}",
 )
 
+TINY = "SOL"
+"""A coin whose prices have more than ten digits after the point."""
+
 KEYS = ("{}", " {} ", "{}ß", "\t{}", "\u00a0{}\u00a0", "{}é|\\")
 """What business keys look like now and then; the first eight of a kind are plain."""
 
@@ -65,6 +68,11 @@ def awkward_key(key: str, number: int) -> str:
 def scaled(units: int, digits: int) -> Decimal:
     """Return units x 10^-digits, exactly."""
     return Decimal(int(units)).scaleb(-digits)
+
+
+def price(symbol: str, units: int) -> Decimal:
+    """Return a price in units of 10^-4, of the tiny coin in units of 10^-13."""
+    return scaled(units, 13 if symbol == TINY else 4)
 
 
 def assets(asset_class: str) -> list[str]:
@@ -141,7 +149,7 @@ def _closing(day: date, hour: int = 0) -> datetime:
 
 def _crypto_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -> None:
     for source, shift in (("binance", 0), ("yfinance", 3)):
-        close = scaled(cents + shift, 4)
+        close = price(symbol, cents + shift)
         rows["raw_cryptobars"].append(
             {
                 "symbol": symbol,
@@ -189,7 +197,7 @@ def _quotes(rows: dict[str, list[Row]], prices: dict[tuple[str, str], Any]) -> N
                     "symbol": symbol,
                     "base_currency": symbol,
                     "quote_currency": "USDT" if shift == 0 else "USD",
-                    "price": scaled(int(cents[-1 - back]) + shift * 7, 4),
+                    "price": price(symbol, int(cents[-1 - back]) + shift * 7),
                     "volume": Decimal("12.5"),
                     "price_change_24h": scaled(-int(cents[-1 - back]), 6),
                     "source": source,

@@ -7,6 +7,9 @@ translate(regexp_replace({{ column }}, '^ +| +$', ''), 'abcdefghijklmnopqrstuvwx
 {{ column }}
 {%- elif type == 'number' -%}
 to_varchar(cast({{ column }} as decimal(38,10)))
+{%- elif type == 'price' -%}
+{%- set text = "to_varchar(cast(" ~ column ~ " as decimal(38,18)))" -%}
+substr({{ text }}, 1, length({{ text }}) - 8) || regexp_replace(right({{ text }}, 8), '0+$', '')
 {%- elif type == 'date' -%}
 to_varchar({{ column }}, 'YYYY-MM-DD')
 {%- elif type == 'time' -%}
