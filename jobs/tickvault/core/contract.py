@@ -75,7 +75,7 @@ def widest(table: pa.DataType | str, type_: pa.DataType) -> pa.DataType | None:
     """Return the type that keeps the values of both, as every engine can change a column to; None where there is none.
 
     Integers grow to 64 bits, decimals by digits on both sides of the point. Where 38 are not enough for both, those
-    before it make room for a price's eighteen after it: an engine refuses to change a table with a value too large then.
+    before it make room for a price's eighteen after it: an engine refuses to change a table with a value too large.
     """
     if isinstance(table, str):
         return None
