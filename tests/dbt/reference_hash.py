@@ -13,10 +13,8 @@ def text_of(value: Any, type_: str) -> str | None:
     """Return a value's text by its declared type; None for null."""
     if value is None:
         return None
-    if type_ == "key":
-        return str(value).strip(" ").translate(_UPPER)
-    if type_ == "text":
-        return str(value)
+    if type_ in {"key", "text"}:
+        return str(value).strip(" ").translate(_UPPER) if type_ == "key" else str(value)
     if type_ == "number":
         return _fixed(value, 10)
     if type_ == "price":

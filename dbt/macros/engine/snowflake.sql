@@ -24,3 +24,7 @@ rpad({{ text }} || case when length({{ text }}) = 19 then '.' else '' end, 26, '
 {% macro snowflake__md5_hex(expression) -%}
 md5({{ expression }})
 {%- endmacro %}
+
+{% macro snowflake__replace_table(relation, sql) -%}
+create or replace table {{ relation }} copy grants as {{ sql }}
+{%- endmacro %}

@@ -23,3 +23,7 @@ cast(cast({{ column }} as timestamp(6)) as varchar)
 {% macro trino__md5_hex(expression) -%}
 lower(to_hex(md5(to_utf8({{ expression }}))))
 {%- endmacro %}
+
+{% macro trino__replace_table(relation, sql) -%}
+{{ trino__create_table_as(False, relation, sql, 'replace') }}
+{%- endmacro %}
