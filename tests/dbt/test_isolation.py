@@ -144,6 +144,8 @@ def test_one_wrong_price_is_isolated_and_many_are_not_published(
     assert code == 0, output
     assert "warning: prices_are_positive: 2 row(s), kept in" in output, output
     assert "warning: sources_agree_within_the_band: 2 row(s), kept in" in output, output
+    assert f"prices_are_positive: {', '.join(sorted({'HOLE', DOWN}))}" in output
+    assert f"sources_agree_within_the_band: {', '.join(sorted({SPIKE, TORN}))}" in output
     suspects(made)
     currencies(made)
     gaps(made)

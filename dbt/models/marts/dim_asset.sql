@@ -38,7 +38,8 @@ select
     hub.package_id
 from {{ ref('hub_asset') }} hub
 left join {{ ref('asset_info') }} info on hub.asset_symbol = info.symbol and hub.asset_type = info.asset_class
-left join {{ current_rows(ref('sat_asset_price_stock'), ['asset_hk']) }} company on hub.asset_hk = company.asset_hk
+left join {{ current_rows(ref('sat_asset_price_stock'), ['asset_hk'], 'company_name is not null') }} company
+    on hub.asset_hk = company.asset_hk
 left join prices latest on hub.asset_hk = latest.asset_hk and latest.age = 1
 left join prices caps on hub.asset_hk = caps.asset_hk and caps.cap_age = 1
 left join newest on hub.asset_type = newest.asset_type

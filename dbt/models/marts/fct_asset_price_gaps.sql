@@ -12,20 +12,25 @@ numbers as (
     {{ dbt.generate_series(4096) }}
 ),
 
+holes as (
+    select bars.*, {{ dbt.datediff('price_date', 'next_date', 'day') }} as days
+    from bars
+    where next_date > {{ dbt.dateadd('day', 1, 'price_date') }}
+),
+
 missing as (
     select
-        bars.asset_hk,
-        bars.asset_symbol,
-        bars.asset_type,
-        bars.source,
-        bars.quote_currency,
-        cast({{ dbt.dateadd('day', 'cast(numbers.generated_number as integer)', 'bars.price_date') }} as date)
+        holes.asset_hk,
+        holes.asset_symbol,
+        holes.asset_type,
+        holes.source,
+        holes.quote_currency,
+        cast({{ dbt.dateadd('day', 'cast(numbers.generated_number as integer)', 'holes.price_date') }} as date)
             as price_date,
-        bars.price_date as bar_before,
-        bars.next_date as bar_after
-    from bars
-    inner join numbers
-        on numbers.generated_number < {{ dbt.datediff('bars.price_date', 'bars.next_date', 'day') }}
+        holes.price_date as bar_before,
+        holes.next_date as bar_after
+    from holes
+    inner join numbers on numbers.generated_number < holes.days
 ),
 
 stocks as (
