@@ -57,7 +57,8 @@ def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_
         assert f"macro.tickvault.{name}" not in real["macros"]
         assert f"macro.dbt_snowflake.{name}" in real["macros"]
     mine = {m["name"] for m in real["macros"].values() if m["package_name"] == "tickvault"}
-    assert {n for n in mine if n.startswith("snowflake__")} == {"snowflake__hash_text", "snowflake__md5_hex"}
+    own = {f"snowflake__{name}" for name in ("hash_text", "md5_hex", "replace_table")}
+    assert {n for n in mine if n.startswith("snowflake__")} == own
 
 
 def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> None:
@@ -92,11 +93,11 @@ def test_no_engine_is_named_outside_the_dispatch_files() -> None:
     assert named == []
 
 
-def test_only_two_macros_are_dispatched() -> None:
+def test_only_three_macros_are_dispatched() -> None:
     calls = [
         name for f in (PROJECT / "macros").rglob("*.sql") for name in re.findall(r"dispatch\('(\w+)'", f.read_text())
     ]
-    assert sorted(calls) == ["hash_text", "md5_hex"]
+    assert sorted(calls) == ["hash_text", "md5_hex", "replace_table"]
 
 
 def test_keys_are_never_made_by_what_engines_disagree_on() -> None:
