@@ -161,7 +161,7 @@ def test_rejects_are_replayed_when_the_record_fits(call, landed):
     assert "1 of 1 record(s) fit now" in call("replay-rejects")
     call("load", "postgres")
     rows = json.loads(call("query", "select price::text, package_id from raw_cryptoprices_coingecko", "--json"))
-    assert [r["price"] for r in rows if r["package_id"].endswith(".r1")] == ["123.4500000000"]
+    assert [r["price"] for r in rows if r["package_id"].endswith(".r1")] == ["123.450000000000000000"]
     (reject,) = json.loads(call("status", "--rejects", "--json"))
     assert reject["replayed by"].endswith(".r1")
     assert call("replay-rejects") == ""

@@ -74,8 +74,12 @@ def test_a_good_record_becomes_a_row_of_the_streams_schema():
         ({"price": True}, "price", "a bool where"),
         ({"price": {"usd": 1}}, "price", "a dict where"),
         ({"price": "-1"}, "price", "price is '-1', less than 0"),
-        ({"price": "1e28"}, "price", "more than 28 digits"),
-        ({"price": "9999999999999999999999999999.99999999999"}, "price", "more than 28 digits"),
+        ({"price": "1e20"}, "price", "more than 20 digits"),
+        ({"price": "99999999999999999999.9999999999999999999"}, "price", "more than 20 digits"),
+        ({"volume": "1e28"}, "volume", "more than 28 digits"),
+        ({"price": "1e-19"}, "price", "which 18 digits after the point would make another number"),
+        ({"price": "1e-999999999"}, "price", "another number"),
+        ({"price": "0.0000000001234567894"}, "price", "another number"),
         ({"symbol": "B\0TC"}, "symbol", "NUL"),
         ({"symbol": "\ud800"}, "symbol", "lone surrogate"),
         ({"symbol": 7}, "symbol", "an int where text is due".replace("an int", "a int")),
@@ -129,16 +133,32 @@ def test_rejects_can_be_written_as_jsonb():
     assert build(price="x", observed_at=Epoch("soon")).rejects[0].record["observed_at"] == "soon"
 
 
-def test_only_digits_beyond_the_tenth_are_rounded_half_to_even():
-    prices = ["0.12345678905", "0.12345678915", "1408e-8", "0.00000000001"]
-    rows = [GOOD | {"symbol": str(n), "price": p} for n, p in enumerate(prices)]
+def test_only_digits_beyond_an_amounts_tenth_are_rounded_half_to_even():
+    volumes = ["0.12345678905", "0.12345678915", "1408e-8", "0.00000000001"]
+    rows = [GOOD | {"symbol": str(n), "volume": v} for n, v in enumerate(volumes)]
     batch = RecordBuilder(CRYPTO_BINANCE, NOW).build(rows).batch
     expected = ["0.1234567890", "0.1234567892", "0.0000140800", "0E-10"]
-    assert [str(p) for p in batch.column("price").to_pylist()] == expected
+    assert [str(v) for v in batch.column("volume").to_pylist()] == expected
 
 
-@given(st.decimals(min_value=0, max_value=Decimal(9999999999999999999999999999), places=10))
-def test_ten_digits_pass_unchanged(price):
+@pytest.mark.parametrize(
+    ("price", "stored"),
+    [
+        ("9.123456789e-06", "0.000009123456789"),
+        ("1.2345e-9", "0.0000000012345"),
+        ("1e-18", "0.000000000000000001"),
+        ("0", "0"),
+        ("0e-400", "0"),
+        ("189.839996337890625", "189.839996337890625"),
+        ("0.00000000123456789012", "0.000000001234567890"),  # 1e-10 of itself
+    ],
+)
+def test_a_price_is_stored_as_it_is_but_for_a_billionth(price, stored):
+    assert build(price=price).batch.to_pylist()[0]["price"] == Decimal(stored)
+
+
+@given(st.decimals(min_value=0, max_value=Decimal(99999999999999999999), places=18))
+def test_eighteen_digits_pass_unchanged(price):
     assert build(price=str(price)).batch.to_pylist()[0]["price"] == price
 
 

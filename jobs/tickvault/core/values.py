@@ -1,8 +1,9 @@
 """How one value becomes one of a column, strictly.
 
-Money is exact: it is taken from text, ``int`` or ``Decimal`` and never from a ``float``; only digits beyond the tenth
-are rounded (half to even). Text is NFC and an empty one is null. Times carry their zone. Nothing is guessed. Parsers
-raise ValueError whose text continues a sentence that begins with the column's name.
+Money is exact: it is taken from text, ``int`` or ``Decimal`` and never from a ``float``; digits beyond the column's
+last are rounded (half to even), and a price that would become another number by it is refused. Text is NFC and an
+empty one is null. Times carry their zone. Nothing is guessed. Parsers raise ValueError whose text continues a sentence
+that begins with the column's name.
 """
 
 import math
@@ -21,6 +22,8 @@ Parser = Callable[[Any], Any]
 _CONTEXT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
+_LOSS = Decimal("1e-9")
+"""How much of itself an ``exact`` number may lose by rounding."""
 _EXACT = (int, Decimal)
 
 
@@ -33,7 +36,7 @@ class Epoch(NamedTuple):
 
 def parser(field: "pa.Field[pa.DataType]") -> Parser:
     """Return the function that turns a value into this column's, or raises ValueError with the reason."""
-    parse = _typed(field.type)
+    parse = _typed(field.type, exact=b"exact" in (field.metadata or {}))
     least = (field.metadata or {}).get(b"min")
     low = Decimal(least.decode()) if least is not None else None
 
@@ -49,9 +52,9 @@ def parser(field: "pa.Field[pa.DataType]") -> Parser:
     return checked
 
 
-def _typed(type_: pa.DataType) -> Parser:
+def _typed(type_: pa.DataType, *, exact: bool) -> Parser:
     if pa.types.is_decimal128(type_):
-        return _decimal(type_.precision, type_.scale)
+        return _decimal(type_.precision, type_.scale, exact=exact)
     if pa.types.is_integer(type_):
         return _integer(type_.bit_width)
     if type_ == INSTANT:
@@ -78,20 +81,31 @@ def _number(value: Any) -> Decimal:
     return number
 
 
-def _decimal(precision: int, scale: int) -> Parser:
+def _decimal(precision: int, scale: int, *, exact: bool) -> Parser:
     step = Decimal(1).scaleb(-scale)
     digits = precision - scale
 
     def parse(value: Any) -> Decimal:
+        number = _number(value)
         try:
-            exact = _number(value).quantize(step, context=_CONTEXT)
+            rounded = number.quantize(step, context=_CONTEXT)
         except InvalidOperation:  # more digits than even the context has
-            exact = None
-        if exact is None or exact.adjusted() >= digits:
+            rounded = None
+        if rounded is None or rounded.adjusted() >= digits:
             raise ValueError(f"is {_shown(value)}, more than {digits} digits before the point")
-        return exact
+        if exact and _is_another(rounded, number):
+            raise ValueError(f"is {_shown(value)}, which {scale} digits after the point would make another number")
+        return rounded
 
     return parse
+
+
+def _is_another(rounded: Decimal, number: Decimal) -> bool:
+    """Tell whether rounding made it zero or took more than a billionth of it."""
+    if rounded.is_zero():
+        return not number.is_zero()
+    lost = _CONTEXT.abs(_CONTEXT.subtract(number, rounded))
+    return lost > _CONTEXT.multiply(_LOSS, _CONTEXT.abs(number))
 
 
 def _integer(bits: int) -> Parser:

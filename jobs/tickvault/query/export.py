@@ -74,7 +74,7 @@ def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
 
 def _postgres(settings: Settings, relation: str) -> Iterator[pa.Table]:
     with closing(PostgresSession(settings)) as session:
-        yield from session.arrow(f"SELECT * FROM {relation}")
+        yield from session.arrow(relation)
 
 
 def _snowflake(settings: Settings, relation: str) -> Iterator[pa.Table]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -9,7 +10,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from tickvault.core import faults
 from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim
-from tickvault.core.contract import Fit
+from tickvault.core.contract import Fit, holds
 from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
 from tickvault.core.holding import Holding
 from tickvault.core.package import fingerprint
@@ -202,7 +203,7 @@ def _compare(claim: Claim, rows: Rows, read: int) -> None:
 
 
 def _fitted(fitted: Fit, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Give batches the columns that are loaded: one that a package of an earlier day lacks is null.
+    """Give batches the columns that are loaded: of a package of an earlier day one may be missing or narrower.
 
     Raises:
         SchemaMismatchError: A column has another type, a required one is missing, or one is unknown.
@@ -223,7 +224,17 @@ def _fitted(fitted: Fit, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Recor
                 column = pa.nulls(batch.num_rows, field.type)
             else:
                 raise SchemaMismatchError(stream.name, field.name, str(field.type), "no such column in the package")
-            if column.type != field.type:
+            if column.type != field.type and holds(field.type, column.type):
+                column = _cast(stream, field, column)
+            elif column.type != field.type:
                 raise SchemaMismatchError(stream.name, field.name, str(field.type), f"{column.type} in the package")
             columns.append(column)
         yield pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+
+def _cast(stream: Stream, field: "pa.Field[Any]", column: "pa.Array[Any]") -> "pa.Array[Any]":
+    """Give a package of an earlier day the wider type that its stream has now."""
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise LoadRejectedError(f"{stream.name}.{field.name}: {error}") from error

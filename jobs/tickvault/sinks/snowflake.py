@@ -9,6 +9,8 @@ its transaction is gone: only the ledger, read back afterwards, says what happen
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +45,7 @@ class SnowflakeSink(Sink):
         super().__init__(settings, lake)
         self.names = tables.Names.of(settings)
         self._session: Connection | None = None
-        self._preparation = Preparation(self._run, self.names)
+        self._preparation = Preparation(self._run, self.names, self._held)
 
     @classmethod
     def target(cls, settings: Settings) -> str | None:
@@ -187,6 +189,13 @@ class SnowflakeSink(Sink):
                 )  # fmt: skip
                 warned = True
             time.sleep(0.25)
+
+    @contextmanager
+    def _held(self, table: str) -> Iterator[None]:
+        """Hold a table's lock in a session of its own while this one changes the table: DDL would end a transaction."""
+        with SnowflakeSink(self.settings, self.lake) as other:
+            other._begin(table, "widening")
+            yield
 
     def _merge(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
         table, staging = self.names.table(stream), self.names.staging(attempt)
