@@ -295,16 +295,15 @@ def test_a_symbol_the_provider_does_not_give_fails_and_others_finish(read, simul
 
 
 def test_binance_finds_the_culprit_of_a_refused_batch(read, simulator, tmp_path):
-    seeds(tmp_path, [(f"C{n}", f"C{n}USDT" if n == 5 else f"{coin}USDT", "") for n, coin in enumerate(PAIRED)])
-    symbols = tuple(f"C{n}" for n in range(len(PAIRED)))
+    seeds(tmp_path, [(coin, f"{coin}USDT", "") for coin in PAIRED])
     for stream in ("raw_cryptoprices_binance", "raw_cryptobars"):
-        answer = read(("binance", stream), symbols=symbols, seeds_path=tmp_path)
-        assert answer.of(OutcomeStatus.FAILED) == ["C5"]
+        answer = read(("binance", stream), symbols=PAIRED, seeds_path=tmp_path)
+        assert answer.of(OutcomeStatus.FAILED) == ["NOTHING"]
         assert len(answer.of(OutcomeStatus.OK)) == len(PAIRED) - 1
-        assert "unknown symbol" in next(o.detail for o in answer.outcomes if o.item == "C5")
+        assert "unknown symbol" in next(o.detail for o in answer.outcomes if o.item == "NOTHING")
 
 
-PAIRED = ("BTC", "ETH", "XRP", "BNB", "SOL", "nothing", "DOGE", "TRX", "ADA", "LINK")
+PAIRED = ("BTC", "ETH", "XRP", "BNB", "SOL", "NOTHING", "DOGE", "TRX", "ADA", "LINK")
 
 
 @pytest.mark.parametrize(
@@ -645,6 +644,7 @@ def test_binances_recorded_answer(tmp_path):
     assert (str(bitcoin["price"]), bitcoin["quote_currency"]) == ("8199.5900000000", "USDT")
     assert bitcoin["observed_at"] == datetime(2019, 10, 8, 14, 0, 46, 606000, UTC)
     assert (str(ether["price_change_24h"]), ether["quote_currency"]) == ("0.0011400000", "BTC")
+    assert bitcoin["price_unit"] == ether["price_unit"] == 1
     assert answer.rejects == []
 
 
@@ -657,7 +657,9 @@ def test_coingeckos_recorded_answer(tmp_path):
     assert (str(bitcoin["price"]), str(bitcoin["price_change_24h"])) == ("66526.0000000000", "238.0500000000")
     assert (str(elite["price"]), str(elite["volume"])) == ("0.0000140800", "5.2600000000")
     assert elite["observed_at"] == datetime(2020, 12, 4, 14, 12, 7, 411000, UTC)
-    assert answer.of(OutcomeStatus.FAILED) == ["GONE"]
+    # each is a row of its own time, and said to be of long ago
+    assert answer.of(OutcomeStatus.FAILED) == ["BTC", "1337", "GONE"]
+    assert answer.outcomes[-2].detail.startswith("stale: the last price is of 2020-12-04T14:12:07.411000+00:00, older")
 
 
 def test_yahoos_recorded_meta_tells_when_a_session_ends():

@@ -43,7 +43,7 @@ class RecordBuilder:
     """
 
     def __init__(self, stream: Stream, now: datetime, origin: str = "") -> None:
-        self.stream = stream
+        self.stream, self.now = stream, now
         self._origin = origin
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
