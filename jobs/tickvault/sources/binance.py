@@ -59,6 +59,7 @@ _CHEAP_SYMBOLS, _SYMBOLS_PER_REQUEST, _KLINES_PER_REQUEST = 20, 100, 1000
 _BAR_PRICES = ("open", "high", "low", "close")
 _CLOSE_TIME = 6
 _DAY = timedelta(days=1)
+_DAY_MILLISECONDS = 86_400_000
 
 
 class Binance(Source):
@@ -161,7 +162,7 @@ def _price(asset: Asset, record: dict[str, Any]) -> Row:
 def _bar(asset: Asset, kline: Any) -> Row:
     """Make a row of a kline; one that is none, or holds a price of 0, is left for its reject to show."""
     row = {"symbol": asset.symbol, "source": "binance"}
-    if not isinstance(kline, list) or len(kline) <= _CLOSE_TIME:
+    if not _is_day(kline):
         return row | {"date": kline}
     quoted = asset.pair
     prices = {name: known(for_one(value, quoted.unit)) for name, value in zip(_BAR_PRICES, kline[1:5], strict=True)}
@@ -179,12 +180,17 @@ def _is_kline(kline: Any) -> bool:
     return isinstance(kline, list) and len(kline) > _CLOSE_TIME and type(kline[0]) is int
 
 
-def _is_open(kline: Any, now: int) -> bool:
-    """Tell the running day's kline; one that lies wholly ahead is an error to be put aside, not an open bar."""
+def _is_day(kline: Any) -> bool:
     if not isinstance(kline, list) or len(kline) <= _CLOSE_TIME:
         return False
     opened, closes = number(kline[0]), number(kline[_CLOSE_TIME])
-    return opened is not None and closes is not None and opened <= now <= closes
+    return opened is not None and closes is not None and opened < closes <= opened + _DAY_MILLISECONDS
+
+
+def _is_open(kline: Any, now: int) -> bool:
+    """Tell the running day's kline; one that lies wholly ahead is an error to be put aside, not an open bar."""
+    opened = number(kline[0]) if isinstance(kline, list) and kline else None
+    return opened is not None and opened <= now < opened + _DAY_MILLISECONDS
 
 
 def _is_unknown(error: RefusedRequestError) -> bool:

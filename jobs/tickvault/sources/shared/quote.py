@@ -4,21 +4,22 @@ Nothing here raises, whatever JSON it is given: what is no number passes as it i
 """
 
 from datetime import UTC, datetime, timedelta
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tickvault.core.records import Row
 
 STALE_AFTER = timedelta(days=1)
 """How old a coin's latest price may be: coins trade around the clock."""
-FIRST_TRADE = datetime(2009, 1, 3, tzinfo=UTC)
+_FIRST_TRADE = datetime(2009, 1, 3, tzinfo=UTC)
 """No coin is older than Bitcoin's first block: an earlier time, such as 0, is none."""
 
-_EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+_EXACT = Context(prec=10_000, traps=[])
+_BEYOND = 1000
 
 
 def number(value: Any) -> Decimal | None:
-    """Return an exact number (text, ``int`` or ``Decimal``) as one; None where it is none, or not finite."""
+    """Return an exact number (text, ``int`` or ``Decimal``) as one; None where it is none, or beyond all measure."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     if isinstance(value, str) and (not value.isascii() or "_" in value):
@@ -27,7 +28,7 @@ def number(value: Any) -> Decimal | None:
         found = Decimal(value)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_zero() or (found.is_finite() and abs(found.adjusted()) < _BEYOND) else None
 
 
 def is_zero(value: Any) -> bool:
@@ -71,7 +72,7 @@ def stale(time: datetime, now: datetime, last: str | None = None) -> str | None:
         last: Time of the latest price known, ISO 8601 in UTC with microseconds.
     """
     shown = time.isoformat(timespec="microseconds")
-    if time < FIRST_TRADE:
+    if time < _FIRST_TRADE:
         return f"its time is {shown}, which is none"
     if now - time > STALE_AFTER:
         return f"the last price is of {shown}, older than {STALE_AFTER / timedelta(hours=1):.0f} hours"

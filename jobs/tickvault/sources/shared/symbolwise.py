@@ -18,11 +18,10 @@ from tickvault.core.stream import Stream
 from tickvault.market import symbols
 from tickvault.market.symbols import ASSET_INFO, LISTS, Asset, AssetClass
 from tickvault.sources import Context
-from tickvault.sources.shared.quote import FIRST_TRADE, known, stale, without_zeros
+from tickvault.sources.shared.quote import known, stale, without_zeros
 
 Listing = Literal["binance_pair", "coingecko_id", "yahoo_ticker", "symbol"]
 
-_STALE = "stale"
 _FAILURES_TO_GIVE_UP = 3
 _log = logging.getLogger(__name__)
 
@@ -135,7 +134,7 @@ def latest(
     """Make the batch of a stream of latest prices; the cursor is each symbol's last ``observed_at``.
 
     A record without a price, or with the price 0, is no row: nothing was traded. A high, low or market value of 0 is
-    none. A price that is stale is a row with its own time, once, and its symbol FAILED.
+    none. A price that is stale is no row either, and its symbol FAILED: what is stored already is no older.
 
     Args:
         builder: Of this read.
@@ -146,29 +145,27 @@ def latest(
     """
     since = since or {}
     came = (row for asset in assets for row in rows.get(asset.symbol, ()))
-    priced = [without_zeros(row) for row in came if known(row.get("price")) is not None]
-    records = builder.build(priced)
-    times: dict[str, datetime] = {}
+    records = builder.build(without_zeros(row) for row in came if known(row.get("price")) is not None)
+    cursor: Cursor = {}
+    old: dict[str, str] = {}
+    settled: set[str] = set()
     fresh = []
     for row in records.batch.select(["symbol", "observed_at"]).to_pylist():
         symbol, time = row["symbol"], row["observed_at"]
-        times[symbol] = max(times.get(symbol, time), time)
-        fresh.append(time >= FIRST_TRADE and instant(time) > since.get(symbol, ""))
-
-    def told(asset: Asset) -> Outcome:
-        time = times.get(asset.symbol)
-        if time is None:
-            nothing = "no trade: the answer has no price" if rows.get(asset.symbol) else absent
-            return _outcome(asset, False, records.rejects, absent=nothing)
-        why = stale(time, builder.now, since.get(asset.symbol))
-        return failed(asset, f"{_STALE}: {why}") if why else _outcome(asset, True, records.rejects)
-
-    later = {s: instant(t) for s, t in times.items() if t >= FIRST_TRADE and instant(t) > since.get(s, "")}
+        why = stale(time, builder.now, since.get(symbol))
+        fresh.append(why is None and instant(time) > since.get(symbol, ""))
+        if why:
+            old[symbol] = f"stale: {why}"
+        else:
+            settled.add(symbol)
+        if fresh[-1]:
+            cursor[symbol] = max(cursor.get(symbol, ""), instant(time))
+    told = old | dict.fromkeys(rows.keys() - old.keys(), "no trade: the answer has no price")
     return Batch(
         builder.stream,
         records.batch.filter(pa.array(fresh, pa.bool_())),
-        later or None,
-        tuple(map(told, assets)),
+        cursor or None,
+        tuple(_outcome(a, a.symbol in settled, records.rejects, absent=told.get(a.symbol, absent)) for a in assets),
         records.rejects,
     )
 
@@ -223,7 +220,7 @@ def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> It
     lost = 0
     came = False
     for batch in batches:
-        told = any(o.status is OutcomeStatus.OK or o.detail.startswith(_STALE) for o in batch.outcomes)
+        told = any(o.status is OutcomeStatus.OK or o.detail.startswith("stale") for o in batch.outcomes)
         came = came or told or bool(batch.rejects)
         lost += sum(o.status is OutcomeStatus.FAILED for o in batch.outcomes)
         yield batch
