@@ -43,8 +43,13 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Split a comma separated option."""
-    return tuple(v.strip() for v in value.split(",") if v.strip()) if value else None
+    """Split a comma separated option; one that is given and names nothing is refused, not taken as everything."""
+    if value is None:
+        return None
+    parts = tuple(v.strip() for v in value.split(",") if v.strip())
+    if not parts:
+        raise click.BadParameter("it names nothing; leave the option out to choose everything")
+    return parts
 
 
 def show_facts(facts: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Turns a provider's records into Arrow rows: what does not fit is put aside with its reason."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tickvault.core.stream import Stream
 from tickvault.core.values import Epoch, parser, plain
 
 __all__ = ["CONFLICT", "Epoch", "RecordBuilder", "Records", "require_fields"]
+
+_log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
@@ -43,7 +46,7 @@ class RecordBuilder:
     """
 
     def __init__(self, stream: Stream, now: datetime, origin: str = "") -> None:
-        self.stream = stream
+        self.stream, self.now = stream, now
         self._origin = origin
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
@@ -95,6 +98,10 @@ class RecordBuilder:
                 values.append(parse(row.get(name)))
             except ValueError as error:
                 raise _UnfitError(name, f"{name} {error}") from error
+            except Exception as error:
+                # Nobody foresaw it (a signal of decimal, a text no codec takes, a bug): it costs this record alone.
+                _log.exception("%s.%s: a value that cannot be read", self.stream.name, name)
+                raise _UnfitError(name, f"{name} cannot be read: {type(error).__name__}") from error
         if not row.keys() <= self._parsers.keys():
             extra = min(row.keys() - self._parsers.keys())
             raise SchemaMismatchError(self.stream.name, extra, "no such column", type(row[extra]).__name__)
@@ -116,7 +123,7 @@ class RecordBuilder:
     def _readable(self, name: str, value: Any) -> Any:
         """Turn ticks into the day or time they mean: JSON does not know them, and a replay has to read them back."""
         if isinstance(value, Epoch) and name in self._parsers:
-            with suppress(ValueError):
+            with suppress(Exception):  # it may be what was put aside
                 return self._parsers[name](value)
         return value
 

@@ -37,7 +37,7 @@ def run_job(
     try:
         faults.arm(settings.fault_at)
         with _stoppable(), Ledger.open(settings) as ledger:
-            slot = slot or _resolve(settings, ledger)
+            slot = (slot or _resolve(settings, ledger)).due(settings.now())
             log.configure(settings, job=job.name, slot=slot.id)
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
