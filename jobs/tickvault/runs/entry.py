@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn
 
-from tickvault.core import faults, log
+from tickvault.core import faults, log, redaction
 from tickvault.core.errors import BUG, BUG_MESSAGE, ExitCode, InterruptedRunError, PlatformError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot, resolve
@@ -61,10 +61,12 @@ def run_job(
     _log.info("done" if code == 0 else "ended", extra=summary | report.counts)
     pushgateway.push_run(settings, job.name, int(code), seconds, report.counts)
     if on_end:
-        on_end(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
+        ending = summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details}
+        on_end(redaction.data(ending))
     if settings.tickvault_termination_log:
         # Kubernetes keeps 4096 bytes of it.
-        text = json.dumps(summary | report.counts | {"missing": report.missing[:10], **report.details}, default=str)
+        ending = summary | report.counts | {"missing": report.missing[:10], **report.details}
+        text = json.dumps(redaction.data(ending), default=str)
         settings.tickvault_termination_log.write_text(text[:4000], encoding="utf-8")
     return int(code)
 
@@ -89,7 +91,7 @@ def _attempt(job: Job, session: Session) -> int:
         report.details["error"] = _described(error)
         _log.exception(BUG_MESSAGE)
     finally:
-        outcome = {"missing": report.missing, "notes": report.notes, **report.details}
+        outcome = redaction.data({"missing": report.missing, "notes": report.notes, **report.details})
         session.ledger.runs.finish(session.run, status, int(code), report.counts, outcome)
     return int(code)
 
@@ -102,7 +104,7 @@ def _resolve(settings: Settings, ledger: Ledger) -> Slot:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error)}
+    return {"type": type(error).__name__, "message": redaction.text(str(error))}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
+from tickvault.core import redaction
 from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.core.values import plain
 
@@ -64,7 +65,7 @@ class RefusedRequestError(SourceRejectedError):
 
     def __init__(self, message: str, status: int, body: str) -> None:
         super().__init__(message)
-        self.status, self.body = status, body
+        self.status, self.body = status, redaction.text(body)
 
 
 def refuse(provider: Provider, where: str, response: Response, body: bytes) -> None:

@@ -33,7 +33,7 @@ class Emulator:
         return {
             "SNOWFLAKE_ACCOUNT": "fakesnow",
             "SNOWFLAKE_USER": "tickvault",
-            "SNOWFLAKE_PASSWORD": "tickvault",
+            "SNOWFLAKE_PASSWORD": "any",
             "SNOWFLAKE_HOST": self.host,
             "SNOWFLAKE_PORT": str(self.port),
             "SNOWFLAKE_PROTOCOL": "http",
