@@ -107,7 +107,7 @@ def test_query_reads_and_only_reads(call, landed):
     (row,) = json.loads(call("query", "select count(*) as n from raw_cryptobars", "--json"))
     assert row == {"n": 10}
     done = CliRunner().invoke(root, ["query", "delete from raw_cryptobars"])
-    assert "read-only" in str(done.exception)
+    assert "only one statement that reads is run" in str(done.exception)
     assert json.loads(call("query", "select count(*) as n from raw_cryptobars", "--json")) == [{"n": 10}]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tickvault.core import redaction
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
@@ -54,7 +55,7 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | N
 
 def show_facts(facts: dict[str, Any]) -> None:
     """Print what a job says at its end, as one JSON object."""
-    click.echo(json.dumps(facts, default=str, indent=1))
+    click.echo(json.dumps(redaction.data(facts), default=str, indent=1))
 
 
 def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from tickvault.core import redaction
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
+from tickvault.core.values import plain
 
 Cursor = dict[str, Any]
 """Where to resume: one entry per symbol, or the single entry ``""`` for a stream without symbols. Plain JSON."""
@@ -36,6 +38,10 @@ class Outcome:
     status: OutcomeStatus
     detail: str = ""
 
+    def __post_init__(self) -> None:
+        """Blot out secrets, and what the ledger cannot store: details quote what providers answer."""
+        _clean(self, "item", "detail")
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -52,6 +58,10 @@ class Reject:
     column: str
     reason: str
     record: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Blot out secrets, and what the ledger cannot store: a record is what a provider sent."""
+        _clean(self, "item", "reason", "record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,11 @@ class Package:
                 "declares": Stream.from_dict(body["declares"]) if body.get("declares") else None,
             }
         )
+
+
+def _clean(made: Outcome | Reject, *names: str) -> None:
+    for name in names:
+        object.__setattr__(made, name, redaction.data(plain(getattr(made, name))))
 
 
 def fingerprint(schema: pa.Schema) -> str:

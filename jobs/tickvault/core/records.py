@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tickvault.core import redaction
 from tickvault.core.duplicates import Duplicates
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.package import Reject
@@ -85,7 +87,7 @@ class RecordBuilder:
 
     def _batch(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.stream.schema)
-        arrays = [pa.array(column, f.type) for column, f in zip(columns, self.stream.schema, strict=True)]
+        arrays = [_unechoed(pa.array(c, f.type)) for c, f in zip(columns, self.stream.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.stream.schema)
 
     def _labelled(self, row: Row) -> Row:
@@ -146,6 +148,15 @@ def require_fields(stream: Stream, records: Sequence[Row], fields: Mapping[str, 
         if name not in present:
             found = ", ".join(sorted(map(str, present))) or "nothing"
             raise SchemaMismatchError(stream.name, column, f"a field '{name}' in the provider's answer", found)
+
+
+def _unechoed(column: "pa.Array[Any]") -> "pa.Array[Any]":
+    """Blot out the keys a provider was sent, where it repeats them."""
+    if not pa.types.is_string(column.type) or not (pattern := redaction.echoes()):
+        return column
+    if not pc.any(pc.match_substring_regex(column, pattern)).as_py():
+        return column
+    return pa.array([None if text is None else redaction.echo(text) for text in column.to_pylist()], column.type)
 
 
 class _UnfitError(Exception):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn
 
-from tickvault.core import faults, log
+from tickvault.core import faults, log, redaction
 from tickvault.core.errors import BUG, BUG_MESSAGE, ExitCode, InterruptedRunError, PlatformError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot, resolve
@@ -62,9 +62,12 @@ def run_job(
     _log.info("done" if code == 0 else "ended", extra=summary | report.counts)
     pushgateway.push_run(settings, job.name, int(code), seconds, report.counts)
     if on_end:
-        on_end(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
+        ending = summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details}
+        on_end(redaction.data(ending))
     if settings.tickvault_termination_log:
-        text = termination.message(summary | report.counts, {"missing": report.missing, **report.details})
+        text = termination.message(
+            summary | report.counts, redaction.data({"missing": report.missing, **report.details})
+        )
         try:
             settings.tickvault_termination_log.write_text(text, encoding="utf-8")
         except OSError as error:  # a full disk must not change how the run ended
@@ -92,7 +95,7 @@ def _attempt(job: Job, session: Session) -> int:
         report.details["error"] = _described(error)
         _log.exception(BUG_MESSAGE)
     finally:
-        outcome = {"missing": report.missing, "notes": report.notes, **report.details}
+        outcome = redaction.data({"missing": report.missing, "notes": report.notes, **report.details})
         session.ledger.runs.finish(session.run, status, int(code), report.counts, outcome)
     return int(code)
 
@@ -105,7 +108,7 @@ def _resolve(settings: Settings, ledger: Ledger) -> Slot:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error)}
+    return {"type": type(error).__name__, "message": redaction.text(str(error))}
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def recording(settings: Settings, ledger: Ledger, run: Run) -> Iterator[None]:
             _log.warning("no log will be kept in the lake: %s", error)
             yield
             return
-        handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
+        handler = log.copy_to(file, job=run.job, slot=run.slot.id)
         root = logging.getLogger()
         root.addHandler(handler)
         try:
@@ -67,7 +67,7 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
     with scratch("log") as folder:
         path = folder / "log.jsonl"
         with path.open("w", encoding="utf-8") as file:
-            handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
+            handler = log.copy_to(file, job=run.job, slot=run.slot.id)
             for time, line in map(_stamped, lines):
                 if _is_ours(line):  # a line of the job's own log: made, and its secrets blotted out, by the job
                     file.write(f"{line}\n")

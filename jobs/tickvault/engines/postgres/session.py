@@ -24,16 +24,20 @@ _DECIMALS = """
 class PostgresSession:
     """A connection whose transactions begin with their first statement and end with ``commit`` or ``rollback``.
 
+    Args:
+        settings: Where PostgreSQL is.
+        reader: Whether it is for who only reads.
+
     Raises:
         SinkUnavailableError: PostgreSQL does not answer.
         ConfigError: PostgreSQL refuses user, password or database.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, reader: bool = False) -> None:
         self.where = where(settings)
         try:
             # Keepalives do not see a peer that vanishes with unsent data under way; this does.
-            self._connection = driver.connect(f"{settings.postgres_dsn()} tcp_user_timeout='30000'")
+            self._connection = driver.connect(f"{settings.postgres_dsn(reader=reader)} tcp_user_timeout='30000'")
         except adbc.Error as error:
             raise refused(error, self.where) from error
         self.run(
