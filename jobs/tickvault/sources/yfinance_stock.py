@@ -69,8 +69,7 @@ class YFinanceStock(Source):
             history = self._yahoo.history(asset.yahoo_ticker, past.begin, tomorrow(self.context)) or history
             rows = _rows(asset, history, settled(history, now))
             chosen = rows
-        known = sum(past.last is not None and row["date"] <= past.last for row in chosen)
-        notes = [f"{known} known days read again: Yahoo has changed them"] if known > len(past.gaps) else []
+        notes: list[str] = []
         if chosen:
             chosen, note = self._described(asset, past, chosen, rows[-1])
             notes += [note] if note else []

@@ -88,6 +88,10 @@ class Past:
         """Tell that there is nothing to ask for: all these days are known, and none is missing."""
         return self.last is not None and not self.revised and not self._open() and (not days or days[-1] <= self.last)
 
+    def knows(self, day: date) -> bool:
+        """Tell whether a day was loaded before."""
+        return self.last is not None and day <= self.last and day.isoformat() not in self.gaps
+
     def said(self, day: date) -> dict[str, Any]:
         """Return the measures of the moment that a day's row held when it was the newest."""
         return dict(self.recent.get(day.isoformat(), {}).get("said", {}))
@@ -185,7 +189,7 @@ def _gaps(past: Past, came: Mapping[date, Row], expected: Iterable[date]) -> dic
     """Return the missing days: since when, how often each was asked for, and when it was given up."""
     today = past.now.date()
     begin = min((*came, *filter(None, (past.first, past.last))), default=today)
-    new = (d for d in expected if d >= begin and (past.last is None or d > past.last))
+    new = (d for d in expected if d >= begin and (past.last is None or past.revised or d > past.last))
     gaps: dict[str, dict[str, Any]] = {}
     for day in sorted({*map(date.fromisoformat, past.gaps), *new} - set(came)):
         gap = dict(past.gaps.get(day.isoformat(), {"since": today.isoformat(), "asked": 0}))
@@ -226,7 +230,10 @@ def _outcome(
     given_up = [day for day, gap in gaps.items() if gap.get("given_up") == today]
     newest = max((*came, *filter(None, (past.last,))), default=None)
     behind = [day for day in gaps if newest and day > newest.isoformat()]
-    parts = [*notes]
+    parts = []
+    if again := sum(map(past.knows, came)):
+        parts.append(f"{again} known {'day' if again == 1 else 'days'} revised")
+    parts += notes
     if own:
         parts.append(f"{len(own)} put aside: {own[0]}" if came else f"put aside: {own[0]}")
     if waiting:
