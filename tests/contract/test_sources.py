@@ -34,6 +34,7 @@ from tickvault.engines.http.client import HttpClient
 from tickvault.local.simulator import Simulator, start
 from tickvault.sources import Context, binance, coingecko, crypto_news, freecryptoapi
 from tickvault.sources.shared import yahoo
+from tickvault.sources.shared.exchange import Exchange
 from tickvault.transfer import catalog
 
 NOW = datetime(2026, 11, 20, 13, tzinfo=UTC)  # a Friday before New York opens
@@ -674,5 +675,6 @@ def test_yahoos_recorded_meta_tells_when_a_session_ends():
 
     meta = json.loads((RECORDED / "yahoo_chart_shape.json").read_text())["chart"]["result"][0]["meta"]
     formatted = format_history_metadata(meta)
-    assert yahoo.closing(date(2025, 12, 22), formatted) == datetime(2025, 12, 22, 21, tzinfo=UTC)
-    assert yahoo.closing(date(2025, 7, 1), formatted) == datetime(2025, 7, 1, 20, tzinfo=UTC)
+    exchange = Exchange(formatted, date(2025, 1, 1), date(2025, 12, 31))
+    assert exchange.closes(date(2025, 12, 22)) == datetime(2025, 12, 22, 21, tzinfo=UTC)
+    assert exchange.closes(date(2025, 7, 1)) == datetime(2025, 7, 1, 20, tzinfo=UTC)

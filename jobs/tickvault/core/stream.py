@@ -18,7 +18,7 @@ INSTANT = pa.timestamp("us", tz="UTC")
 """A point in time, UTC, microseconds."""
 
 ROW_VERSION = "row_version"
-"""Sortable text ``<source time>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
+"""Sortable text ``<source time or day>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
 LOAD_TIMESTAMP = "load_timestamp"
 LINEAGE = (ROW_VERSION, "package_id", LOAD_TIMESTAMP)
 """Columns every raw table has beside its own; the lake adds the first, a sink the other two."""
@@ -91,6 +91,8 @@ class Stream:
             digits would make another one.
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
+        version_field: What leads the row's version instead, where a row is of a day: its ``date``. Then the later read
+            of a day wins, whatever time the earlier one stamped on it.
         lake_path: Prefix in the lake's bucket, without slashes at its ends.
         warehouse_table: The raw table in Snowflake, upper case; the name's own where it is left out.
         area: Which Snowflake schema that table is in.
@@ -107,12 +109,13 @@ class Stream:
     area: Area = Area.BATCH
     write_mode: WriteMode = WriteMode.UPSERT
     contract: ContractMode = ContractMode.EVOLVE
+    version_field: str | None = None
     landed_schema: pa.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse at import what could never load: unknown key columns and types an engine would distort."""
         names = set(self.schema.names)
-        for column in (*self.primary_key, *((self.cursor_field,) if self.cursor_field else ())):
+        for column in (*self.primary_key, *filter(None, (self.cursor_field, self.version_field))):
             if column not in names:
                 raise ConfigError(f"stream {self.name}: '{column}' is not one of its columns")
         for f in self.schema:
@@ -151,6 +154,7 @@ class Stream:
             "area": self.area.value,
             "write_mode": self.write_mode.value,
             "contract": self.contract.value,
+            "version_field": self.version_field,
         }
 
     @classmethod
@@ -170,6 +174,7 @@ class Stream:
             area=Area(body["area"]),
             write_mode=WriteMode(body["write_mode"]),
             contract=ContractMode(body["contract"]),
+            version_field=body.get("version_field"),
         )
 
 

@@ -86,15 +86,19 @@ def _repeating(stream: Stream) -> list[str]:
 
 
 def with_version(stream: Stream, records: pa.RecordBatch, version: str) -> pa.RecordBatch:
-    """Add ``row_version`` = ``<source time>|<slot>|r<revision>`` to a batch of the stream's own columns.
+    """Add ``row_version`` = ``<source time or day>|<slot>|r<revision>`` to a batch of the stream's own columns.
+
+    A day sorts after every time of that day, so that what is read now also wins over what an earlier release stamped
+    with a time.
 
     Raises:
         SchemaMismatchError: The batch has other columns than the stream.
     """
     if not records.schema.equals(stream.schema):
         _raise_mismatch(stream, records.schema)
-    if stream.cursor_field:
-        time = records.column(stream.cursor_field)
+    field = stream.version_field or stream.cursor_field
+    if field:
+        time = records.column(field)
         text = _instant_text(time) if pa.types.is_timestamp(time.type) else time.cast(pa.string())
         versions = pc.binary_join_element_wise(text, version, "|", null_handling="replace", null_replacement="")
     else:

@@ -13,6 +13,8 @@ from tickvault.ledger.schemas import Schemas
 COLUMNS = ("package", "rows", "rejected", "failed", "landed", "loaded into")
 """What ``latest`` shows of a package."""
 WATERMARK_COLUMNS = ("source_name", "watermark_column", "watermark_value")
+GAP_COLUMNS = ("source_name", "symbol", "missing day", "since", "asked", "given up")
+"""What ``gaps`` shows of a day without a price."""
 
 
 class Packages:
@@ -118,6 +120,20 @@ class Packages:
             """SELECT source_name, watermark_column, watermark_value FROM data_platform.watermarks
             WHERE (%s::text IS NULL OR source_name LIKE '%%' || %s || '%%') ORDER BY 1 LIMIT %s""",
             *(pattern, pattern, limit),
+        )
+
+    def gaps(self, pattern: str | None, limit: int) -> list[Row]:
+        """Return the days that should have a price and have none, by ``GAP_COLUMNS``; ``pattern`` as in ``latest``."""
+        return self._db.rows(
+            """SELECT * FROM (
+                SELECT c.source || '.' || c.stream AS source_name, left(e.key, -5) AS symbol, day.key AS day,
+                    day.value ->> 'since', (day.value ->> 'asked')::integer, coalesce(day.value ->> 'given_up', '')
+                FROM data_platform.cursors c, jsonb_each(c.cursor) e,
+                    jsonb_each(CASE WHEN e.key LIKE '%%:gaps' THEN e.value ELSE '{}' END) day
+            ) missing
+            WHERE (%s::text IS NULL OR source_name LIKE '%%' || %s || '%%' OR symbol LIKE '%%' || %s || '%%')
+            ORDER BY day DESC, source_name, symbol LIMIT %s""",
+            *(pattern, pattern, pattern, limit),
         )
 
 

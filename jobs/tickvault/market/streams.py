@@ -160,6 +160,7 @@ def _crypto_bars(source: str) -> Stream:
         lake_path=f"raw-data/crypto/{source}/bars",
         warehouse_table="RAW_CRYPTOBARS",
         area=Area.PRICES,
+        version_field="date",
     )
 
 
@@ -222,6 +223,7 @@ STOCK_YFINANCE = Stream(
     lake_path="raw-data/stock/yfinance",
     warehouse_table="RAW_STOCK_PRICES_YFINANCE",
     area=Area.PRICES,
+    version_field="date",
 )
 
 ALL: tuple[Stream, ...] = (

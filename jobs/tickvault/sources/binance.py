@@ -10,7 +10,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from tickvault.core.batch import Batch
@@ -22,12 +22,11 @@ from tickvault.engines.http.client import Provider, RefusedRequestError
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
+from tickvault.sources.shared.days import Past, daily, nothing_new
+from tickvault.sources.shared.exchange import every_day
 from tickvault.sources.shared.quote import for_one, in_ones, is_zero, known, number
 from tickvault.sources.shared.symbolwise import (
-    dated,
     failed,
-    first_day,
-    last_day,
     latest,
     not_nothing,
     objects,
@@ -58,7 +57,6 @@ _CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
 _CHEAP_SYMBOLS, _SYMBOLS_PER_REQUEST, _KLINES_PER_REQUEST = 20, 100, 1000
 _BAR_PRICES = ("open", "high", "low", "close")
 _CLOSE_TIME = 6
-_DAY = timedelta(days=1)
 _DAY_MILLISECONDS = 86_400_000
 
 
@@ -106,11 +104,11 @@ class Binance(Source):
             return self._ask(assets[:middle]) + self._ask(assets[middle:])
 
     def _bars(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
-        known = last_day(self.context, since, asset)
-        day = known + _DAY if known else first_day(self.context, since, asset)
-        start = datetime.combine(day, time(), UTC)
-        if start + _DAY > self.context.now:
-            return dated(builder, asset, ())
+        past = Past.of(self.context, since, asset)
+        days = every_day(past.start, self.context.now)
+        if past.is_whole(days):
+            return nothing_new(builder.stream, asset)
+        start = datetime.combine(past.start, time(), UTC)
         try:
             klines = self._klines(asset, _milliseconds(start))
         except RefusedRequestError as error:
@@ -118,8 +116,9 @@ class Binance(Source):
                 return without_rows(builder.stream, [failed(asset, f"unknown symbol {asset.binance_pair}")])
             raise
         if not klines:
-            return without_rows(builder.stream, [failed(asset, f"no closed bar since {day}")])
-        return dated(builder, asset, (_bar(asset, kline) for kline in klines))
+            return without_rows(builder.stream, [failed(asset, f"no closed bar since {past.start}")])
+        sifted = past.sift(builder.stream, (_bar(asset, kline) for kline in klines))
+        return daily(builder, past, (*sifted.changed, *sifted.fresh), days)
 
     def _klines(self, asset: Asset, start: int) -> list[Any]:
         """Get all klines that opened from ``start`` on and are closed."""

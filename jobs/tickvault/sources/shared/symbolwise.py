@@ -4,7 +4,7 @@ import logging
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,45 +170,11 @@ def latest(
     )
 
 
-def dated(builder: RecordBuilder, asset: Asset, rows: Iterable[Row], extra: Cursor | None = None) -> Batch:
-    """Make the batch of one symbol's daily rows; the cursor is its last ``date``.
-
-    Args:
-        builder: Of this read.
-        asset: Whose rows they are.
-        rows: New and closed ones; none means that there is nothing new.
-        extra: More cursor entries.
-    """
-    records = builder.build(rows)
-    dates: list[Any] = records.batch.column("date").to_pylist()
-    cursor = {asset.symbol: max(dates).isoformat(), **(extra or {})} if dates else None
-    outcome = _outcome(
-        asset, bool(dates) or not records.rejects, records.rejects, detail="" if dates else "nothing new"
-    )
-    return Batch(builder.stream, records.batch, cursor, (outcome,), records.rejects)
-
-
-def _outcome(asset: Asset, came: bool, rejects: Sequence[Reject], *, detail: str = "", absent: str = "") -> Outcome:
+def _outcome(asset: Asset, came: bool, rejects: Sequence[Reject], *, absent: str = "") -> Outcome:
     own = [r.reason for r in rejects if r.item == asset.symbol]
     if not came:
         return failed(asset, f"put aside: {own[0]}" if own else absent)
-    return Outcome(asset.symbol, OutcomeStatus.OK, f"{len(own)} put aside: {own[0]}" if own else detail)
-
-
-def last_day(context: Context, since: Cursor | None, asset: Asset) -> date | None:
-    """Return a symbol's last day loaded; None for a new one, and where the user's own ``days`` reach further back."""
-    known = (since or {}).get(asset.symbol)
-    day = date.fromisoformat(known) if known else None
-    return None if day and context.days and _reach(context) < day else day
-
-
-def first_day(context: Context, since: Cursor | None, asset: Asset) -> date:
-    """Return the day to start at: the symbol's last one loaded, else ``history_days`` back."""
-    return last_day(context, since, asset) or _reach(context)
-
-
-def _reach(context: Context) -> date:
-    return context.now.date() - timedelta(days=context.history_days)
+    return Outcome(asset.symbol, OutcomeStatus.OK, f"{len(own)} put aside: {own[0]}" if own else "")
 
 
 def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> Iterator[Batch]:
