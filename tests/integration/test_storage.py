@@ -305,7 +305,7 @@ def test_bytes_and_names_are_on_the_disk_before_a_part_counts_as_stored(
     fsync, link, rename = os.fsync, os.link, Path.rename
 
     def logged_fsync(handle: int) -> None:
-        place = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        place = Path(f"/proc/self/fd/{handle}").readlink()
         log.append(("sync", place if place.is_dir() else "bytes", os.fstat(handle).st_size))
         fsync(handle)
 

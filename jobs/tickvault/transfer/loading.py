@@ -6,6 +6,7 @@ from itertools import groupby
 
 from tickvault.core.batch import LoadResult
 from tickvault.core.errors import ConfigError, InterruptedRunError, PlatformError, SinkUnavailableError, to_raise
+from tickvault.core.package import DamagedPackageError
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
 from tickvault.ledger import LockHeldError, Pending
@@ -74,9 +75,10 @@ class Loading:
         return errors
 
     def _load_one(self, session: Session, lake: Lake, sink: Sink, item: Pending) -> None:
-        package = lake.open(item.manifest_key)
-        if package is None:
-            raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
+        package = lake.known(item.manifest_key)
+        if package.id != item.package_id:  # what it loads is noted under the package's own id
+            what = f"{item.manifest_key} is the manifest of {package.id}, not of {item.package_id}"
+            raise DamagedPackageError(what, item.slot)
         # Manifests of before say nothing of their stream: those streams are the platform's own, or a source's.
         stream = package.declares or catalog.stream(item.source, item.stream)
         result = sink.write(stream, package, session.run.run_id)
