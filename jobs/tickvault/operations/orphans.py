@@ -68,6 +68,8 @@ class Cleaning:
                         _log.warning("%s", error)
 
     def _found(self, day: str, folder: PackageFolder, known: set[str]) -> Iterator[Package | str]:
+        if not folder.is_sealed and folder.manifest_key in known:
+            self._lake.known(folder.manifest_key)  # raises: what is left of a package is no orphan
         unknown = folder.is_sealed and folder.manifest_key not in known
         if unknown and (package := self._lake.open(folder.manifest_key)):
             yield package
