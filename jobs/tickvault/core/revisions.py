@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.core.package import Choice, Outcome, OutcomeStatus, Package, Reject
 
 _ADDRESS = re.compile(r" \S*[:/]")
 
@@ -41,6 +41,12 @@ def failed(packages: Iterable[Package]) -> tuple[Outcome, ...]:
 def missing(packages: Iterable[Package]) -> tuple[str, ...]:
     """Return the symbols to ask for, to complete the slot."""
     return tuple(dict.fromkeys(_symbol(o.item) for o in failed(packages)))
+
+
+def covers(packages: Iterable[Package], choice: Choice | None) -> bool:
+    """Tell whether a slot holds what is asked for: what a person chose to read does not stand in for all of it."""
+    read = [package.choice for package in packages if not package.replays]
+    return any(made is None or made.covers(choice) for made in read)
 
 
 def _symbol(item: str) -> str:

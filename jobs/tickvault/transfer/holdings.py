@@ -79,5 +79,4 @@ class Holdings:
         if found is None:
             raise ConfigError(f"no package of a stream '{name}' has landed; tickvault status --packages names them")
         source, manifest_key = found
-        package = lake.open(manifest_key)
-        return (package and package.declares) or catalog.stream(source, name)
+        return lake.known(manifest_key).declares or catalog.stream(source, name)

@@ -14,7 +14,7 @@ from tickvault.core.errors import (
     TableLockedError,
     to_raise,
 )
-from tickvault.core.package import Package
+from tickvault.core.package import DamagedPackageError, Package
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
@@ -116,9 +116,10 @@ class Loading:
 
 
 def _opened(lake: Lake, item: Pending) -> tuple[Package, Stream]:
-    package = lake.open(item.manifest_key)
-    if package is None:
-        raise PlatformError(f"{item.package_id} is in the ledger, but {item.manifest_key} is not in the lake")
+    package = lake.known(item.manifest_key)
+    if package.id != item.package_id:  # what it loads is noted under the package's own id
+        what = f"{item.manifest_key} is the manifest of {package.id}, not of {item.package_id}"
+        raise DamagedPackageError(what, item.slot)
     # Manifests of before say nothing of their stream: those streams are the platform's own, or a source's.
     return package, package.declares or catalog.stream(item.source, item.stream)
 
