@@ -59,6 +59,11 @@ def amount(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
     return pa.field(name, MONEY, nullable=nullable, metadata={b"min": b"0"})
 
 
+def address(name: str) -> "pa.Field[Any]":
+    """Declare a column that must have the address of a web page, as ``core.address`` knows one."""
+    return pa.field(name, pa.string(), nullable=False, metadata={b"form": b"address"})
+
+
 def is_allowed(type_: pa.DataType) -> bool:
     """Tell whether every engine stores this Arrow type without loss.
 
@@ -80,7 +85,7 @@ class Stream:
     Args:
         name: The raw table in PostgreSQL, lower case.
         schema: The row's own columns in order; lineage columns are added by the platform. Non-nullable fields are
-            required; field metadata ``min`` is the least value allowed.
+            required; field metadata ``min`` is the least value allowed, ``form`` what a text has to be.
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
         lake_path: Prefix in the lake's bucket, without slashes at its ends.
@@ -166,6 +171,7 @@ class Stream:
 
 
 _TYPES = {str(t): t for t in (pa.string(), pa.bool_(), pa.date32(), pa.int32(), pa.int64(), pa.float64(), INSTANT)}
+_DEMANDS = (b"min", b"form")
 _DECIMAL = re.compile(r"decimal128\((\d+), (\d+)\)")
 
 
@@ -177,10 +183,8 @@ def type_named(name: str) -> pa.DataType | None:
 
 
 def _column(field: "pa.Field[Any]") -> dict[str, Any]:
-    least = (field.metadata or {}).get(b"min")
-    return {"name": field.name, "type": str(field.type), "nullable": field.nullable} | (
-        {"min": least.decode()} if least else {}
-    )
+    demands = {key.decode(): value.decode() for key, value in (field.metadata or {}).items() if key in _DEMANDS}
+    return {"name": field.name, "type": str(field.type), "nullable": field.nullable} | demands
 
 
 def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
@@ -189,5 +193,5 @@ def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
         raise ConfigError(
             f"stream {stream}: column '{column['name']}' has type {column['type']}, which no sink may store"
         )
-    metadata = {b"min": column["min"].encode()} if "min" in column else None
-    return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata)
+    metadata = {key: column[key.decode()].encode() for key in _DEMANDS if key.decode() in column}
+    return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata or None)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tickvault.core.address import check_address
 from tickvault.core.stream import INSTANT
 
 Parser = Callable[[Any], Any]
@@ -36,6 +37,7 @@ def parser(field: "pa.Field[pa.DataType]") -> Parser:
     parse = _typed(field.type)
     least = (field.metadata or {}).get(b"min")
     low = Decimal(least.decode()) if least is not None else None
+    is_address = (field.metadata or {}).get(b"form") == b"address"
 
     def checked(value: Any) -> Any:
         parsed = None if value is None else parse(value)
@@ -44,6 +46,8 @@ def parser(field: "pa.Field[pa.DataType]") -> Parser:
                 raise ValueError("is missing")
         elif low is not None and parsed < low:
             raise ValueError(f"is {_shown(value)}, less than {low}")
+        elif is_address:
+            check_address(parsed)
         return parsed
 
     return checked

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.engines.http.charset import decoded
 
 
 class Response(Protocol):
@@ -32,6 +33,7 @@ class Provider:
         attempts: How often a failing request is tried; waiting for ``Retry-After`` is bound by time alone.
         connect_timeout: Seconds to reach him.
         read_timeout: Seconds between two bytes of an answer; the whole answer may take four times as long.
+        most_bytes: No more of an answer is read, and what was read is the answer; None reads all of it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Provider:
     attempts: int = 5
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
+    most_bytes: int | None = None
 
 
 class RefusedRequestError(SourceRejectedError):
@@ -103,14 +106,10 @@ def _http_date(text: str) -> datetime | None:
 
 
 def parse_text(response: Response, body: bytes, where: str) -> str:
-    """Decode a text by the charset its header names, else as UTF-8; an empty one counts as cut off."""
+    """Decode a text as ``charset.decoded`` does; an empty one counts as cut off."""
     if not body:
         raise SourceUnavailableError(f"{where}: the answer is empty")
-    charset = response.encoding if "charset=" in response.headers.get("Content-Type", "").lower() else None
-    try:
-        return body.decode(charset or "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+    return decoded(body, response.headers.get("Content-Type", ""))
 
 
 def parse_json(response: Response, body: bytes, where: str) -> Any:

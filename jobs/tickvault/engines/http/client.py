@@ -204,7 +204,8 @@ class HttpClient:
                     method, url, timeout=(provider.connect_timeout, provider.read_timeout), stream=True, **request
                 )
             ) as response:
-                body = self._read(response, where, self._clock() + 4 * provider.read_timeout)
+                deadline = self._clock() + 4 * provider.read_timeout
+                body = self._read(response, where, deadline, provider.most_bytes)
         except (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema) as error:
             raise ConfigError(f"{where}: not an address to call{check}") from error
         except exceptions.TooManyRedirects as error:
@@ -218,10 +219,12 @@ class HttpClient:
         refuse(provider, where, response, body)
         return response, body
 
-    def _read(self, response: requests.Response, where: str, deadline: float) -> bytes:
+    def _read(self, response: requests.Response, where: str, deadline: float, most: int | None) -> bytes:
         body = bytearray()
         for chunk in response.iter_content(_CHUNK):
             body += chunk
+            if most and len(body) >= most:
+                return bytes(body[:most])
             if len(body) > MAX_BODY:
                 raise SourceRejectedError(f"{where}: the answer is larger than {MAX_BODY >> 20} MiB")
             if self._clock() > deadline:
