@@ -66,6 +66,11 @@ def price(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
     return pa.field(name, PRICE, nullable=nullable, metadata={b"min": b"0", b"exact": b"true"})
 
 
+def address(name: str) -> "pa.Field[Any]":
+    """Declare a column that must have the address of a web page, as ``core.address`` knows one."""
+    return pa.field(name, pa.string(), nullable=False, metadata={b"form": b"address"})
+
+
 def is_allowed(type_: pa.DataType) -> bool:
     """Tell whether every engine stores this Arrow type without loss.
 
@@ -88,7 +93,7 @@ class Stream:
         name: The raw table in PostgreSQL, lower case.
         schema: The row's own columns in order; lineage columns are added by the platform. Non-nullable fields are
             required; field metadata ``min`` is the least value allowed, ``exact`` refuses a number that the column's
-            digits would make another one.
+            digits would make another one, ``form`` is what a text has to be.
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
         version_field: What leads the row's version instead, where a row is of a day: its ``date``. Then the later read
@@ -189,7 +194,7 @@ def type_named(name: str) -> pa.DataType | None:
     return _TYPES.get(name)
 
 
-_RULES = ("min", "exact")
+_RULES = ("min", "exact", "form")
 
 
 def _column(field: "pa.Field[Any]") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tickvault.core import iso
+from tickvault.core.address import check_address
 from tickvault.core.stream import INSTANT
 
 Parser = Callable[[Any], Any]
@@ -44,6 +45,7 @@ def parser(field: "pa.Field[pa.DataType]") -> Parser:
     parse = _typed(field.type, exact=b"exact" in (field.metadata or {}))
     least = (field.metadata or {}).get(b"min")
     low = Decimal(least.decode()) if least is not None else None
+    is_address = (field.metadata or {}).get(b"form") == b"address"
 
     def checked(value: Any) -> Any:
         parsed = None if value is None else parse(value)
@@ -52,6 +54,8 @@ def parser(field: "pa.Field[pa.DataType]") -> Parser:
                 raise ValueError("is missing")
         elif low is not None and parsed < low:
             raise ValueError(f"is {_shown(value)}, less than {low}")
+        elif is_address:
+            check_address(parsed)
         return parsed
 
     return checked

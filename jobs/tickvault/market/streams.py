@@ -6,7 +6,7 @@ come first and in the reference's order, what a single source adds follows and i
 
 import pyarrow as pa
 
-from tickvault.core.stream import INSTANT, MONEY, PRICE, Area, Stream, amount, price, required
+from tickvault.core.stream import INSTANT, MONEY, PRICE, Area, Stream, address, amount, price, required
 
 TEXT = pa.string()
 
@@ -68,7 +68,7 @@ _CORPORATE = pa.schema(
 _NEWS = pa.schema(
     [
         required("cryptocurrency", TEXT),
-        required("url", TEXT),
+        address("url"),
         required("title", TEXT),
         pa.field("description", TEXT),
         pa.field("date", INSTANT),

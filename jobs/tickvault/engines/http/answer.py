@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from tickvault.core import redaction
 from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.core.values import plain
+from tickvault.engines.http.charset import decoded
 
 if TYPE_CHECKING:
     import requests
@@ -42,6 +43,7 @@ class Provider:
         attempts: How often a failing request is tried; waiting for ``Retry-After`` is bound by time alone.
         connect_timeout: Seconds to reach him.
         read_timeout: Seconds between two bytes of an answer; the whole answer may take four times as long.
+        most_bytes: No more of an answer is read, and what was read is the answer; None reads all of it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Provider:
     attempts: int = 5
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
+    most_bytes: int | None = None
 
 
 class RefusedRequestError(SourceRejectedError):
@@ -124,14 +127,10 @@ def redirected_to(response: "requests.Response") -> str | None:
 
 
 def parse_text(response: Response, body: bytes, where: str) -> str:
-    """Decode a text by the charset its header names, else as UTF-8; an empty one counts as cut off."""
+    """Decode a text as ``charset.decoded`` does; an empty one counts as cut off."""
     if not body:
         raise SourceUnavailableError(f"{where}: the answer is empty")
-    charset = response.encoding if "charset=" in response.headers.get("Content-Type", "").lower() else None
-    try:
-        return body.decode(charset or "utf-8", "replace")
-    except (LookupError, ValueError):  # no codec of texts, or one that cannot replace
-        return body.decode("utf-8", "replace")
+    return decoded(body, response.headers.get("Content-Type", ""))
 
 
 def parse_json(response: Response, body: bytes, where: str) -> Any:

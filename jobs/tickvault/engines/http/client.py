@@ -245,17 +245,19 @@ class HttpClient:
             with closing(self._session.request(method, url, timeout=timeout, stream=True, **request)) as response:
                 target = redirected_to(response) if hops is not None else None
                 if hops is None or target is None:
-                    return response, _body(response, where)
+                    return response, _body(response, where, provider.most_bytes)
             if len(hops) == _REDIRECTS:
                 raise SourceRejectedError(f"{where}: redirects without end{_check(provider)}")
             hops.append(target)
             url, request = urljoin(response.url, target), request | {"params": {}}
 
 
-def _body(response: requests.Response, where: str) -> bytes:
+def _body(response: requests.Response, where: str, most: int | None) -> bytes:
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):  # unpacked, and no more of it at once
         body += chunk
+        if most and len(body) >= most:
+            return bytes(body[:most])
         if len(body) > MAX_BODY:
             raise SourceRejectedError(f"{where}: the answer is larger than {MAX_BODY >> 20} MiB")
     return bytes(body)
