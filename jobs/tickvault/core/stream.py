@@ -11,12 +11,14 @@ import pyarrow as pa
 from tickvault.core.errors import ConfigError
 
 MONEY = pa.decimal128(38, 10)
-"""Amounts, prices and quantities: exact, ten digits after the point."""
+"""Amounts and quantities: exact, ten digits after the point."""
+PRICE = pa.decimal128(38, 18)
+"""Prices: exact, eighteen digits after the point, since a coin may cost 0.0000000012."""
 INSTANT = pa.timestamp("us", tz="UTC")
 """A point in time, UTC, microseconds."""
 
 ROW_VERSION = "row_version"
-"""Sortable text ``<source time>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
+"""Sortable text ``<source time or day>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
 LOAD_TIMESTAMP = "load_timestamp"
 LINEAGE = (ROW_VERSION, "package_id", LOAD_TIMESTAMP)
 """Columns every raw table has beside its own; the lake adds the first, a sink the other two."""
@@ -59,6 +61,11 @@ def amount(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
     return pa.field(name, MONEY, nullable=nullable, metadata={b"min": b"0"})
 
 
+def price(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
+    """Declare a price: decimal, never negative, and never one that storing would make another number."""
+    return pa.field(name, PRICE, nullable=nullable, metadata={b"min": b"0", b"exact": b"true"})
+
+
 def address(name: str) -> "pa.Field[Any]":
     """Declare a column that must have the address of a web page, as ``core.address`` knows one."""
     return pa.field(name, pa.string(), nullable=False, metadata={b"form": b"address"})
@@ -85,9 +92,12 @@ class Stream:
     Args:
         name: The raw table in PostgreSQL, lower case.
         schema: The row's own columns in order; lineage columns are added by the platform. Non-nullable fields are
-            required; field metadata ``min`` is the least value allowed, ``form`` what a text has to be.
+            required; field metadata ``min`` is the least value allowed, ``exact`` refuses a number that the column's
+            digits would make another one, ``form`` is what a text has to be.
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
+        version_field: What leads the row's version instead, where a row is of a day: its ``date``. Then the later read
+            of a day wins, whatever time the earlier one stamped on it.
         lake_path: Prefix in the lake's bucket, without slashes at its ends.
         warehouse_table: The raw table in Snowflake, upper case; the name's own where it is left out.
         area: Which Snowflake schema that table is in.
@@ -104,12 +114,13 @@ class Stream:
     area: Area = Area.BATCH
     write_mode: WriteMode = WriteMode.UPSERT
     contract: ContractMode = ContractMode.EVOLVE
+    version_field: str | None = None
     landed_schema: pa.Schema = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse at import what could never load: unknown key columns and types an engine would distort."""
         names = set(self.schema.names)
-        for column in (*self.primary_key, *((self.cursor_field,) if self.cursor_field else ())):
+        for column in (*self.primary_key, *filter(None, (self.cursor_field, self.version_field))):
             if column not in names:
                 raise ConfigError(f"stream {self.name}: '{column}' is not one of its columns")
         for f in self.schema:
@@ -148,6 +159,7 @@ class Stream:
             "area": self.area.value,
             "write_mode": self.write_mode.value,
             "contract": self.contract.value,
+            "version_field": self.version_field,
         }
 
     @classmethod
@@ -167,11 +179,11 @@ class Stream:
             area=Area(body["area"]),
             write_mode=WriteMode(body["write_mode"]),
             contract=ContractMode(body["contract"]),
+            version_field=body.get("version_field"),
         )
 
 
 _TYPES = {str(t): t for t in (pa.string(), pa.bool_(), pa.date32(), pa.int32(), pa.int64(), pa.float64(), INSTANT)}
-_DEMANDS = (b"min", b"form")
 _DECIMAL = re.compile(r"decimal128\((\d+), (\d+)\)")
 
 
@@ -182,9 +194,12 @@ def type_named(name: str) -> pa.DataType | None:
     return _TYPES.get(name)
 
 
+_RULES = ("min", "exact", "form")
+
+
 def _column(field: "pa.Field[Any]") -> dict[str, Any]:
-    demands = {key.decode(): value.decode() for key, value in (field.metadata or {}).items() if key in _DEMANDS}
-    return {"name": field.name, "type": str(field.type), "nullable": field.nullable} | demands
+    rules = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
+    return {"name": field.name, "type": str(field.type), "nullable": field.nullable, **rules}
 
 
 def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
@@ -193,5 +208,5 @@ def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
         raise ConfigError(
             f"stream {stream}: column '{column['name']}' has type {column['type']}, which no sink may store"
         )
-    metadata = {key: column[key.decode()].encode() for key in _DEMANDS if key.decode() in column}
-    return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata or None)
+    metadata = {name.encode(): column[name].encode() for name in _RULES if name in column} or None
+    return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata)

@@ -1,9 +1,7 @@
 """Writes one attempt at a package: Parquet parts, and the records put aside."""
 
 import hashlib
-import json
 import uuid
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.package import Cursor, Outcome, Part
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import Storage
+from tickvault.lake.admission import admitted, line, settled
 
 _PART_ROWS = 1_000_000
 _GROUP_ROWS = 65_536
@@ -39,7 +38,7 @@ class PackageWriter:
 
     def add(self, batch: Batch) -> None:
         """Append one batch's rows, cursor, outcomes and rejects."""
-        records = with_version(self.stream, batch.records, self.version)
+        records, unfit = admitted(self.stream, with_version(self.stream, batch.records, self.version))
         if records.num_rows:
             if self._writer is None:
                 repeating: Any = _repeating(self.stream)  # the stubs know no list here
@@ -51,12 +50,11 @@ class PackageWriter:
         if self._rows >= _PART_ROWS:
             self._close_part()
         self.cursor.update(batch.cursor or {})
-        self.outcomes.update((o.item, o) for o in batch.outcomes)
-        if batch.rejects:
+        self.outcomes.update((o.item, o) for o in map(settled, batch.outcomes))
+        if rejects := (*batch.rejects, *unfit):
             with self._rejects_path.open("a", encoding="utf-8") as file:
-                for reject in batch.rejects:
-                    file.write(json.dumps(asdict(reject), default=str, ensure_ascii=False) + "\n")
-            self._rejects += len(batch.rejects)
+                file.writelines(map(line, rejects))
+            self._rejects += len(rejects)
 
     def finish(self) -> tuple[tuple[Part, ...], Part | None]:
         """Store what is open; return the parts and the file of rejects."""
@@ -86,15 +84,19 @@ def _repeating(stream: Stream) -> list[str]:
 
 
 def with_version(stream: Stream, records: pa.RecordBatch, version: str) -> pa.RecordBatch:
-    """Add ``row_version`` = ``<source time>|<slot>|r<revision>`` to a batch of the stream's own columns.
+    """Add ``row_version`` = ``<source time or day>|<slot>|r<revision>`` to a batch of the stream's own columns.
+
+    A day sorts after every time of that day, so that what is read now also wins over what an earlier release stamped
+    with a time.
 
     Raises:
         SchemaMismatchError: The batch has other columns than the stream.
     """
     if not records.schema.equals(stream.schema):
         _raise_mismatch(stream, records.schema)
-    if stream.cursor_field:
-        time = records.column(stream.cursor_field)
+    field = stream.version_field or stream.cursor_field
+    if field:
+        time = records.column(field)
         text = _instant_text(time) if pa.types.is_timestamp(time.type) else time.cast(pa.string())
         versions = pc.binary_join_element_wise(text, version, "|", null_handling="replace", null_replacement="")
     else:

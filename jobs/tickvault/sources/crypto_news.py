@@ -262,7 +262,7 @@ class _Feeds:
 def _known(settings: Settings) -> list[Asset]:
     """Give all coins there are: a name is told from a longer one only where both are known."""
     folder = settings.seeds_path if (settings.seeds_path / ASSET_INFO).is_file() else default_folder()
-    return [asset for asset in load_assets(folder / ASSET_INFO).values() if asset.asset_class == "crypto"]
+    return list(load_assets(folder / ASSET_INFO).of("crypto").values())
 
 
 def _host(url: str) -> Provider:

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +15,10 @@ from tickvault.core.stream import Stream
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import (
-    dated,
-    failed,
-    first_day,
-    last_day,
-    latest,
-    read_each,
-    wanted,
-    without_rows,
-)
+from tickvault.sources.shared.days import Past, daily, nothing_new
+from tickvault.sources.shared.exchange import every_day
+from tickvault.sources.shared.optional import Optional
+from tickvault.sources.shared.symbolwise import failed, latest, read_each, wanted, without_rows
 from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
 
 
@@ -49,21 +42,25 @@ class YFinanceCrypto(Source):
 
     def _price(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
         history = self._yahoo.history(asset.yahoo_ticker, self.context.now.date(), tomorrow(self.context))
-        rows = {asset.symbol: [_price_row(asset, history)]} if history else {}
+        optional = Optional(builder.stream)
+        rows = {asset.symbol: [optional.fit(_price_row(asset, history))]} if history else {}
         return latest(builder, [asset], rows, since, absent=f"unknown symbol {asset.yahoo_ticker}")
 
     def _bars(self, builder: RecordBuilder, asset: Asset, since: Cursor | None) -> Batch:
-        start = first_day(self.context, since, asset)
-        known = last_day(self.context, since, asset)
-        if known and known >= self.context.now.date() - timedelta(days=1):
-            return dated(builder, asset, ())
-        history = self._yahoo.history(asset.yahoo_ticker, start, tomorrow(self.context))
-        closed = settled(history, self.context.now)
-        if not closed:
+        past = Past.of(self.context, since, asset)
+        now = self.context.now
+        if past.is_whole(every_day(past.start, now)):
+            return nothing_new(builder.stream, asset)
+        history = self._yahoo.history(asset.yahoo_ticker, past.start, tomorrow(self.context))
+        bars = settled(history, now)
+        if history is None or not bars:
             return without_rows(
-                builder.stream, [failed(asset, f"unknown symbol {asset.yahoo_ticker}, or no bar since {start}")]
+                builder.stream, [failed(asset, f"unknown symbol {asset.yahoo_ticker}, or no bar since {past.start}")]
             )
-        return dated(builder, asset, [_bar_row(asset, bar) for bar in closed if known is None or bar.date > known])
+        optional = Optional(builder.stream)
+        sifted = past.sift(builder.stream, [optional.fit(_bar_row(asset, history, bar)) for bar in bars])
+        chosen = (*sifted.changed, *sifted.fresh)
+        return daily(builder, past, chosen, history.expected(past.start, now), list(optional.notes.values()))
 
 
 def _price_row(asset: Asset, history: History) -> Row:
@@ -76,10 +73,11 @@ def _price_row(asset: Asset, history: History) -> Row:
         "volume": exact(meta.get("regularMarketVolume")),
         "source": "yfinance",
         "observed_at": meta.get("regularMarketTime"),
+        "price_unit": 1,
     }
 
 
-def _bar_row(asset: Asset, bar: Bar) -> Row:
+def _bar_row(asset: Asset, history: History, bar: Bar) -> Row:
     return {
         "symbol": asset.symbol,
         "source": "yfinance",
@@ -90,4 +88,6 @@ def _bar_row(asset: Asset, bar: Bar) -> Row:
         "close": bar.close,
         "volume": bar.volume,
         "observed_at": bar.closes,
+        "quote_currency": history.meta.get("currency"),
+        "price_unit": 1,
     }

@@ -1,6 +1,6 @@
-"""When US stocks trade: NYSE weekdays without holidays, 9:30 to 16:00 in New York.
+"""When US stocks trade: NYSE weekdays without holidays, 9:30 to 16:00 in New York, to 13:00 before some holidays.
 
-Source of the rules: https://www.nyse.com/markets/hours-calendars. Early closes (13:00) are left out.
+Source of the rules: https://www.nyse.com/markets/hours-calendars.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -8,7 +8,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
-_MONDAY, _THURSDAY, _SATURDAY, _SUNDAY = 0, 3, 5, 6
+_MONDAY, _THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = 0, 3, 4, 5, 6
 
 
 def is_trading_day(day: date) -> bool:
@@ -20,7 +20,13 @@ def is_trading_day(day: date) -> bool:
 def session(day: date) -> tuple[datetime, datetime]:
     """Give opening and closing of that day's session in UTC."""
     opening = datetime.combine(day, time(9, 30), NEW_YORK)
-    return opening.astimezone(UTC), opening.replace(hour=16, minute=0).astimezone(UTC)
+    return opening.astimezone(UTC), opening.replace(hour=_closing_hour(day), minute=0).astimezone(UTC)
+
+
+def _closing_hour(day: date) -> int:
+    """Early on the day after Thanksgiving, and on the weekday before Independence Day and Christmas Day."""
+    is_eve = (day.month, day.day) in {(7, 3), (12, 24)} and day.weekday() < _FRIDAY
+    return 13 if is_eve or day == _nth(day.year, 11, _THURSDAY, 4) + timedelta(days=1) else 16
 
 
 @cache

@@ -1,8 +1,7 @@
 """Yahoo Finance through yfinance: its own code untouched, its requests under the platform's budgets.
 
-yfinance gets a curl_cffi session that (a) sends everything to ``YAHOO_BASE_URL`` where that is set and (b) turns what
-went wrong with a data request into the platform's errors, after waiting as the provider asks. Cookie, crumb and consent
-pages are left to yfinance, which has ways around them. https://ranaroussi.github.io/yfinance/
+What it says about a company is optional: nobody waits for it, and the prices come without it. An error of any kind that
+yfinance or its parts raise is one ticker's. https://ranaroussi.github.io/yfinance/
 """
 
 import functools
@@ -12,32 +11,32 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-from zoneinfo import ZoneInfo
 
-from tickvault.core.errors import RateLimitError, SourceRejectedError, SourceUnavailableError
-from tickvault.engines.http.answer import bare, parse_json, refuse
-from tickvault.engines.http.client import HttpClient, Provider
+from tickvault.core.errors import PlatformError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.engines.http.client import Provider
 from tickvault.engines.scratch import scratch
 from tickvault.sources import Context
+from tickvault.sources.shared.exchange import Exchange
 
 PROVIDER = Provider("yahoo", per_minute=1200, url_setting="YAHOO_BASE_URL", attempts=4)
-_DATA_PATHS = ("/v7/finance/", "/v8/finance/", "/v10/finance/", "/ws/")
 _COLUMNS = ("Open", "High", "Low", "Close", "Adj Close", "Volume", "Dividends", "Stock Splits")
 _META = (
     "currency",
+    "instrumentType",
+    "exchangeName",
     "exchangeTimezoneName",
     "currentTradingPeriod",
     "regularMarketPrice",
     "regularMarketTime",
     "regularMarketVolume",
 )
-_LEFT_TO_YFINANCE = range(400, 418)
-_REFUSED = (401, 403)
+_REFUSED, _LIMITED = (401, 403), (418, 429)
 _NOT_FOUND = 404
+_FAILURES_TO_GIVE_UP = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,19 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Daily bars, oldest first, the running day's among them; and what the chart says of the ticker itself."""
+    """Daily bars, oldest first, the running day's among them; what the chart says of the ticker, and its exchange."""
 
     bars: tuple[Bar, ...]
     meta: dict[str, Any]
+    exchange: Exchange
+
+    def expected(self, first: date, now: datetime) -> list[date]:
+        """Return the closed days from ``first`` on that have to have a price.
+
+        Where nobody knows the exchange's sessions: those that Yahoo itself names, with a price or without.
+        """
+        days = self.exchange.days(first, now)
+        return days or [bar.date for bar in self.bars if bar.date >= first and bar.closes <= now]
 
 
 class Yahoo:
@@ -75,13 +83,17 @@ class Yahoo:
         import yfinance
         from yfinance.data import YfData
 
+        from tickvault.sources.shared.yahoo_session import Session
+
         _place_caches()
         logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # it logs what it also raises
         warnings.filterwarnings("ignore", module="yfinance")  # about its own use of pandas
         yfinance.config.debug.hide_exceptions = False
         YfData.cache_get.cache_clear()  # what another run was told is not this run's answer
         self._ticker = yfinance.Ticker
-        self._session = _session(context.http, context.settings.yahoo_base_url)
+        self._session = Session(context.http, context.settings.yahoo_base_url, PROVIDER)
+        self._company_failures = 0
+        self._without_company: str | None = None
 
     def history(self, ticker: str, start: date, end: date) -> History | None:
         """Get the days from ``start`` to ``end`` (excluded), or None where Yahoo does not know the ticker.
@@ -104,15 +116,34 @@ class Yahoo:
             meta = {name: metadata[name] for name in _META if name in metadata}
             columns = [[exact(v) for v in frame[name].tolist()] for name in _COLUMNS]
             days = [stamp.date() for stamp in frame.index]
-            bars = [Bar(day, closing(day, meta), *v) for day, *v in zip(days, *columns, strict=True)]
-            found.append(History(tuple(bars), meta))
+            exchange = Exchange(meta, start, max([end, *days]))
+            bars = [Bar(day, exchange.closes(day), *v) for day, *v in zip(days, *columns, strict=True)]
+            found.append(History(tuple(bars), meta, exchange))
         return found[0] if found else None
 
-    def info(self, ticker: str) -> dict[str, Any]:
-        """Get what Yahoo says about a company; empty where it says nothing. Raises as ``history`` does."""
-        with self._errors(ticker) as found:
-            found.append(dict(self._ticker(ticker, session=self._session).info))
-        return found[0] if found else {}
+    def info(self, ticker: str) -> tuple[dict[str, Any], str]:
+        """Get what Yahoo says about a company, and why that is nothing where it is; never raises.
+
+        It is not asked for any more in this run once it is refused or limited, or has failed three times.
+        """
+        if self._without_company:
+            return {}, self._without_company
+        try:
+            with self._errors(ticker) as found:
+                found.append(dict(self._ticker(ticker, session=self._session).info))
+        except PlatformError as error:
+            why = f"no company data: {error}"
+        else:
+            info = found[0] if found else {}
+            if any(info.get(name) is not None for name in ("longName", "shortName", "marketCap")):
+                return info, ""
+            status = self._session.refused
+            why = f"no company data: HTTP {status}" if status else "no company data: Yahoo has none"
+        self._company_failures += 1
+        is_refused = self._session.refused in {*_REFUSED, *_LIMITED}
+        if is_refused or self._company_failures >= _FAILURES_TO_GIVE_UP:
+            self._without_company = f"{why}; not asked for again in this run"
+        return {}, why
 
     @contextmanager
     def _errors(self, ticker: str) -> Iterator[list[Any]]:
@@ -129,35 +160,30 @@ class Yahoo:
                 raise SourceRejectedError(f"yahoo ({ticker}): HTTP {self._session.refused}, refused") from error
             if isinstance(error, OSError) and self._session.refused != _NOT_FOUND:
                 raise SourceUnavailableError(f"yahoo ({ticker}): {type(error).__name__}") from error
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except PlatformError:
+            raise
+        except Exception as error:
+            # Whatever yfinance, pandas or curl make of an answer, it is one ticker's; the log keeps where it arose.
+            _log.warning("yahoo (%s): the answer could not be read", ticker, exc_info=True)
             raise SourceRejectedError(
                 f"yahoo ({ticker}): the answer is not what yfinance understands, {type(error).__name__}: {error}"
             ) from error
 
 
-def closing(day: date, meta: dict[str, Any]) -> datetime:
-    """Return when a day's session ends: the exchange's regular closing time, for round-the-clock markets midnight UTC.
-
-    Yahoo tells the hours of the current day alone; a shortened session before a holiday closes earlier than this says.
-    """
-    period = (meta.get("currentTradingPeriod") or {}).get("regular") or {}
-    zone = str(meta.get("exchangeTimezoneName") or "UTC")
-    if zone == "UTC" or not isinstance(period.get("end"), datetime):
-        return datetime.combine(day, time(23, 59, 59, 999000), UTC)
-    return datetime.combine(day, period["end"].time(), ZoneInfo(zone)).astimezone(UTC)
-
-
 def settled(history: History | None, now: datetime) -> list[Bar]:
-    """Leave out the open bar; one that lies more than a day ahead is an error to be put aside, not an open bar."""
+    """Leave out the open bar, and days without a price: a null, a zero.
+
+    A bar that lies more than a day ahead is an error to be put aside, not an open bar.
+    """
     bars = history.bars if history else ()
-    return [bar for bar in bars if bar.closes <= now or bar.closes > now + timedelta(days=1)]
+    return [bar for bar in bars if bar.close and (bar.closes <= now or bar.closes > now + timedelta(days=1))]
 
 
 def exact(value: Any) -> Any:
     """Turn a number of pandas into the decimal that Yahoo wrote; not-a-number is how pandas says that it is missing."""
     if isinstance(value, float):
         return None if math.isnan(value) else Decimal(repr(value))
-    return Decimal(value) if isinstance(value, int) else value
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def tomorrow(context: Context) -> date:
@@ -175,46 +201,3 @@ def _place_caches() -> None:
     stack = ExitStack()
     yfinance.set_tz_cache_location(str(stack.enter_context(scratch("yfinance"))))
     atexit.register(stack.close)
-
-
-def _session(http: HttpClient, base_url: str | None) -> Any:
-    """Make the session; the class is local because curl_cffi is imported only where Yahoo is read."""
-    from curl_cffi import CurlHttpVersion
-    from curl_cffi import requests as curl
-
-    class Session(curl.Session[Any]):
-        """Remembers in ``refused`` the status of a data request that yfinance has to deal with."""
-
-        refused: int | None = None
-
-        def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-            """Send to the configured server; data requests within the provider's budgets."""
-            address = _redirected(url, base_url)
-            if not urlsplit(url).path.startswith(_DATA_PATHS):
-                return super().request(method, address, *args, **kwargs)
-            return http.call(PROVIDER, lambda: self._data(method, address, *args, **kwargs))
-
-        def _data(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-            where = f"yahoo ({bare(url)})"
-            kwargs["timeout"] = PROVIDER.read_timeout
-            try:
-                response = super().request(method, url, *args, **kwargs)
-            except OSError as error:
-                raise SourceUnavailableError(f"{where}: {type(error).__name__}; check YAHOO_BASE_URL") from error
-            if response.status_code in _LEFT_TO_YFINANCE:
-                self.refused = response.status_code
-                return response
-            self.refused = None
-            refuse(PROVIDER, where, response, response.content)
-            parse_json(response, response.content, where)
-            return response
-
-    plain = base_url is not None and base_url.startswith("http:")  # where curl would ask for an upgrade to HTTP/2
-    return Session(impersonate="chrome", http_version=CurlHttpVersion.V1_1 if plain else None)
-
-
-def _redirected(url: str, base_url: str | None) -> str:
-    if not base_url:
-        return url
-    asked, base = urlsplit(url), urlsplit(base_url)
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + asked.path, asked.query, ""))
