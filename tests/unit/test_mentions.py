@@ -14,17 +14,21 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = ("headlines.txt", "headlines_held_back.txt")
 
 
+def coins():
+    return load_assets(default_folder() / ASSET_INFO).of("crypto")
+
+
 @pytest.fixture(scope="module")
 def mentions():
-    return Mentions(load_assets(default_folder() / ASSET_INFO).values())
+    return Mentions(coins().values())
 
 
 def labelled(name):
     """Yield headlines and whose they are."""
     for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            coins, _, headline = line.partition(" | ")
-            yield headline, frozenset(coins.split(",")) - {"-"}
+            whose, _, headline = line.partition(" | ")
+            yield headline, frozenset(whose.split(",")) - {"-"}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -73,7 +77,7 @@ def test_rules(mentions, text, coins):
 
 
 def test_names_without_spaces_and_coins_of_ones_own():
-    assets = load_assets(default_folder() / ASSET_INFO)
+    assets = coins()
     own = replace(assets["BTC"], symbol="币安人生", name="币安人生", coingecko_id="bianrensheng")
     foreign = replace(assets["BTC"], symbol="WAVES", name="Waves", coingecko_id="waves")
     mentions = Mentions([*assets.values(), own, foreign])
@@ -82,8 +86,9 @@ def test_names_without_spaces_and_coins_of_ones_own():
     assert mentions.of("Waves blockchain halts") == {"WAVES"}
 
 
-def test_stocks_are_no_coins(mentions):
-    assert mentions.of("Apple Inc. and V rise, MA falls") == set()
+def test_stocks_are_no_coins():
+    stocks = load_assets(default_folder() / ASSET_INFO).of("stock")
+    assert Mentions([*stocks.values(), *coins().values()]).of("Apple Inc. and V rise, MA falls") == set()
 
 
 def test_a_long_text_costs_no_time(mentions):
