@@ -16,9 +16,9 @@ from tickvault.market.symbols import Asset
 
 # Names and symbols that are ordinary words, names of people or shorthand for something else.
 _WORDS_TEXT = """
-ada algo aptos apt arb ark atom avalanche axs band bat beam bonk celestia chi civic comp compound core cosmos
+ada algo apt arb ark atom avalanche axs band bat beam bonk chi civic comp compound core cosmos
 cro cronos crv curve dai dash dot ena enjin ens etc fet fil flare flow floki frax ftm gala gas gods golem graph
-grt gt harmony hedera hot icp icx imx immutable inj injective iota jup jupiter just kava kaspa ldo leo lido link
+grt gt harmony hot icp icx imx immutable inj iota jup jupiter just kava kaspa ldo leo lido link
 loom luna magic maker mana mantle mask mina move near nem neo oasis ocean om omg ondo one op optimism orca ore
 osmosis pendle people pepe pol polygon portal pyth qnt quant radix ray raydium ren render request ripple rose
 rune safe sand sei shiba sky snx sol sonic space stacks status stellar storm stx sui sun super sushi tao terra
@@ -31,7 +31,8 @@ token tokens coin coins memecoin altcoin altcoins crypto cryptocurrency blockcha
 chain mainnet testnet foundation labs ecosystem subnet subnets staking stakers validators validator holders
 airdrop dapp dapps defi nft nfts rollup rollups superchain layer l1 l2 parachain parachains wallet wallets
 stablecoin stablecoins usdt hub zone etf etfs etp dao whale whales bulls bears unlock unlocks hodlers mainnets
-governance sidechain hashrate testnets devs developers price prices perps futures spot treasury depeg
+governance sidechain hashrate testnets devs developers price prices perps futures spot treasury depeg burn burns mints
+halving delisting listing
 """
 _NOUNS = frozenset(_NOUNS_TEXT.split())
 # What prices do; after a symbol in capitals it says what that is.
@@ -42,6 +43,12 @@ plunged dips dip dipped rebounds rebound rebounded pumps pumped dumps dumped bre
 down outperforms sheds adds bounces crashes crash spikes leads lags
 """
 _MOVES = frozenset(_MOVES_TEXT.split())
+# What projects do; with a word of coins in the same text it says that a name is one.
+_DEEDS_TEXT = """
+launches launched adds unveils cuts raises upgrades activates integrates partners expands votes names sunsets migrates
+deploys introduces releases rolls opens joins pauses halts delays proposes approves wins
+"""
+_DEEDS = frozenset(_DEEDS_TEXT.split()) | _MOVES
 _BEFORE = frozenset(
     ["token", "coin", "altcoin", "memecoin", "crypto", "cryptocurrency", "buy", "sell", "stake", "staked", "blockchain"]
 )
@@ -50,6 +57,8 @@ _OTHERS = (
     "bitcoin sv", "bitcoin gold", "bitcoin diamond", "wrapped bitcoin", "ethereum name service", "ethereum pow",
     "eth zurich", "eth zürich", "cronos group", "terra classic", "polygon.com", "dash cam",
 )  # fmt: skip
+# What others are priced in: BTC/USDT is about Bitcoin.
+_QUOTES = {"USDT", "USDC"}
 _ENDINGS = re.compile(r"\s+(?:token|protocol|dao|hub|network|finance|chain|ecosystem token|\d+)$", re.IGNORECASE)
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _EDGE = r"0-9A-Za-z\u00c0-\u024f_"
@@ -57,6 +66,7 @@ _WORD = re.compile(r"[^\W_][\w'’.-]*")
 _PAIR = re.compile(r"\s?[/-]?\s?(?:USDT?|BTC|ETH|EUR)\b")
 _SHOUTED = 0.7
 _NEAR = 2
+_SHORTEST = 3
 
 
 class _Term(NamedTuple):
@@ -90,7 +100,8 @@ class Mentions:
             for asset in coins:
                 for text, is_symbol in names(asset):
                     folded = _folded(text)
-                    term = _Term(folded, asset.symbol, is_symbol, is_word=folded in _WORDS or len(folded) < 3)  # noqa: PLR2004
+                    is_word = folded.removeprefix("the ") in _WORDS or len(folded) < _SHORTEST
+                    term = _Term(folded, asset.symbol, is_symbol, is_word)
                     self._terms.setdefault(folded, term)
         longest_first = sorted(self._terms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE)
@@ -102,6 +113,7 @@ class Mentions:
             _Found(term, match[0], match.start(), match.end())
             for match in self._pattern.finditer(text)
             if (term := self._terms.get(_folded(match[0])))  # None: the pattern takes a dotless i for an i
+            and not (term.owner in _QUOTES and text[: match.start()].endswith("/"))
         ]
         sure = {f.term.owner for f in found if not f.term.is_word}
         shouted = _is_shouted(text)
@@ -134,11 +146,11 @@ def _symbols(asset: Asset) -> Iterator[tuple[str, bool]]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
+    return " ".join(re.split(r"\s+|[.-]", unicodedata.normalize("NFKC", text).lower()))
 
 
 def _bounded(text: str) -> str:
-    pattern = re.escape(text).replace(r"\ ", r"\s+")
+    pattern = re.escape(text).replace(r"\ ", r"(?:\s+|[.-])")
     if _UNSPACED.search(text):
         return pattern
     return rf"(?<![{_EDGE}@#]){pattern}(?![{_EDGE}])"
@@ -153,19 +165,19 @@ def _is_shouted(text: str) -> bool:
 def _speaks_of_coins(text: str, found: _Found, *, shouted: bool) -> bool:
     """Tell whether a word means the coin here."""
     before, after = text[: found.start], text[found.end :]
-    capitals = found.written.isupper()
-    if capitals and (before.endswith("$") or _PAIR.match(after) or (before.endswith("(") and after.startswith(")"))):
+    ticker = found.written.isupper() and found.written == found.term.owner
+    if ticker and (before.endswith("$") or _PAIR.match(after) or (before.endswith("(") and after.startswith(")"))):
         return True
-    if not found.written[0].isupper() or (found.term.is_symbol and not capitals):
+    if not all(word[0].isupper() for word in found.written.split()) or (found.term.is_symbol and not ticker):
         return False
     following = [_stem(word) for word in _WORD.findall(_clause(after))[:_NEAR]]
+    first = set(following[:1])
     if shouted:
-        sure = _NOUNS - {"price", "prices"} if found.term.is_symbol else _NOUNS
-        return bool(set(following[:1]) & sure)
+        return bool(first & (_NOUNS - {"price", "prices"} if ticker else _NOUNS))
     preceding = [word.lower() for word in _WORD.findall(before[-40:])[-1:]]
-    return bool(
-        set(following) & _NOUNS or set(preceding) & _BEFORE or (found.term.is_symbol and set(following[:1]) & _MOVES)
-    )
+    if set(following) & _NOUNS or set(preceding) & _BEFORE or (ticker and first & _MOVES):
+        return True
+    return bool(first & _DEEDS) and any(_stem(word) in _NOUNS for word in _WORD.findall(text))
 
 
 def _stem(word: str) -> str:

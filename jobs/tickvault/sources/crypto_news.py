@@ -36,6 +36,8 @@ _ARTICLES_PER_COIN = 10
 _REMEMBERED = 200
 _LONGEST = {"title": 1_000, "description": 10_000}
 _SHOWN = 200
+_SEARCHED = 2_000
+"""Characters of a text that are searched for coins: what an article is about stands at its beginning."""
 _Failure = SourceUnavailableError | SourceRejectedError | ConfigError
 
 
@@ -216,6 +218,7 @@ class _Feeds:
         self._urls = source.context.settings.news_feeds
         self._general: dict[str, list[Item] | _Failure] = {}
         self._mentions = Mentions(_known(source.context.settings))
+        self._whose: dict[Item, frozenset[str]] = {}
 
     def about(self, asset: Asset) -> _Read:
         """Give the items about a coin.
@@ -239,8 +242,10 @@ class _Feeds:
         return read
 
     def _is_about(self, asset: Asset, item: Item) -> bool:
-        texts = (item.article.title, item.article.description)
-        return any(asset.symbol in self._mentions.of(text) for text in texts if text)
+        if item not in self._whose:
+            texts = (item.article.title, item.article.description)
+            self._whose[item] = frozenset().union(*(self._mentions.of(text[:_SEARCHED]) for text in texts if text))
+        return asset.symbol in self._whose[item]
 
     def _once(self, url: str) -> list[Item] | _Failure:
         if url not in self._general:
