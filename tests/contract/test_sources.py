@@ -421,11 +421,18 @@ def test_a_reject_fits_again_once_its_value_is_put_right(read, simulator, pair):
         assert row == known | {reject.column: row[reject.column]}
 
 
-@pytest.mark.parametrize("kind", ["malformed_number", "nan"])
+@named([pair for pair in BY_YFINANCE if pair in DATED])
+def test_a_day_without_a_number_is_a_gap(read, simulator, pair):
+    simulator.fault("yahoo", "nan", symbols=defaults(pair)[:1])
+    answer = read(pair)
+    assert set(answer.of(OutcomeStatus.OK)) == set(defaults(pair))
+    assert answer.rejects == []
+
+
 @named(BY_YFINANCE)
-def test_a_chart_that_yfinance_cannot_read_fails_its_symbol_alone(read, simulator, pair, kind):
+def test_a_chart_that_yfinance_cannot_read_fails_its_symbol_alone(read, simulator, pair):
     bad, *others = defaults(pair)
-    simulator.fault("yahoo", kind, symbols=[bad])
+    simulator.fault("yahoo", "malformed_number", symbols=[bad])
     answer = read(pair)
     assert answer.of(OutcomeStatus.FAILED) == [bad]
     assert set(answer.of(OutcomeStatus.OK)) == set(others)

@@ -64,6 +64,21 @@ def test_the_kept_cursor_is_what_all_packages_say_in_whatever_order_they_come(le
     assert ledger.packages.watermarks(None, 5) == [("source.raw_kept", "at", max(newest.cursor.values()))]
 
 
+def test_missing_days_are_found_by_symbol_and_newest_first(ledger):
+    gap = {"since": "2026-11-20", "asked": 2}
+    given_up = gap | {"given_up": "2026-12-04"}
+    cursor = {"KO": "2026-11-20", "KO:first": {"date": "2026-01-02"}, "KO:gaps": {"2026-11-18": gap}, "BTC:gaps": {}}
+    ledger.packages.register(STREAM, package(0, cursor=cursor | {"AAPL:gaps": {"2026-11-19": given_up}}), [])
+    rows = ledger.packages.gaps(None, 20)
+    assert rows == [
+        ("source.raw_kept", "AAPL", "2026-11-19", "2026-11-20", 2, "2026-12-04"),
+        ("source.raw_kept", "KO", "2026-11-18", "2026-11-20", 2, ""),
+    ]
+    assert ledger.packages.gaps("KO", 20) == rows[1:]
+    ledger.packages.register(STREAM, package(1, cursor={"KO:gaps": {}}), [])
+    assert ledger.packages.gaps(None, 20) == rows[:1]
+
+
 def test_every_package_is_pending_until_it_is_loaded_however_old_it_is(ledger):
     packages = [package(day) for day in range(30)]
     for one in packages:

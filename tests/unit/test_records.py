@@ -78,7 +78,7 @@ def test_a_good_record_becomes_a_row_of_the_streams_schema():
         ({"price": "-1"}, "price", "price is '-1', less than 0"),
         ({"price": "1e20"}, "price", "more than 20 digits"),
         ({"price": "99999999999999999999.9999999999999999999"}, "price", "more than 20 digits"),
-        ({"volume": "1e28"}, "volume", "more than 20 digits"),
+        ({"volume": "1e28"}, "volume", "more than 28 digits"),
         ({"price": "1e-19"}, "price", "which 18 digits after the point would make another number"),
         ({"price": "1e-999999999"}, "price", "another number"),
         ({"price": "0.0000000001234567894"}, "price", "another number"),

@@ -10,10 +10,11 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tickvault.core.errors import PlatformError, RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.engines.http.client import Provider
@@ -118,6 +119,8 @@ class Yahoo:
             days = [stamp.date() for stamp in frame.index]
             exchange = Exchange(meta, start, max([end, *days]))
             bars = [Bar(day, exchange.closes(day), *v) for day, *v in zip(days, *columns, strict=True)]
+            unknown = _without_volume(self._session.chart, exchange.zone)
+            bars = [replace(bar, volume=None) if bar.date in unknown and not bar.volume else bar for bar in bars]
             found.append(History(tuple(bars), meta, exchange))
         return found[0] if found else None
 
@@ -184,6 +187,14 @@ def exact(value: Any) -> Any:
     if isinstance(value, float):
         return None if math.isnan(value) else Decimal(repr(value))
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _without_volume(chart: Any, zone: str) -> set[date]:
+    """Return the days whose volume a chart leaves out, which yfinance makes 0 of."""
+    (result,) = chart["chart"]["result"]
+    stamps, volumes = result.get("timestamp", ()), result["indicators"]["quote"][0].get("volume", ())
+    missing = [at for at, v in zip(stamps, volumes, strict=False) if v is None or not Decimal(v).is_finite()]
+    return {datetime.fromtimestamp(int(at), ZoneInfo(zone)).date() for at in missing}
 
 
 def tomorrow(context: Context) -> date:

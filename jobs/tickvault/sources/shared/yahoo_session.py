@@ -5,6 +5,8 @@ platform's errors, after waiting as the provider asks, and (c) bounds each answe
 consent pages are left to yfinance, which has ways around them. Company data is waited for by nobody.
 """
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +23,7 @@ _CHART = "/v8/finance/chart"
 _DATA_PATHS = ("/v7/finance/", "/v8/finance/", "/v10/finance/", "/ws/")
 _LEFT_TO_YFINANCE = range(400, 418)
 _LIMITED = (418, 429)
+_NOT_FINITE = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)")
 
 
 class Session(curl.Session[Any]):
@@ -33,9 +36,11 @@ class Session(curl.Session[Any]):
 
     Attributes:
         refused: Status of the last data request, where it was refused or limited.
+        chart: The last chart as it came: yfinance makes a volume of 0 of one that is missing.
     """
 
     refused: int | None = None
+    chart: Any = None
 
     def __init__(self, http: HttpClient, base_url: str | None, provider: Provider) -> None:
         plain = base_url is not None and base_url.startswith("http:")  # where curl would ask for an upgrade to HTTP/2
@@ -73,7 +78,10 @@ class Session(curl.Session[Any]):
         if status in _LEFT_TO_YFINANCE:
             return response
         refuse(self._provider, where, response, response.content)
-        parse_json(response, response.content, where)
+        parsed = parse_json(response, response.content, where)
+        if _CHART in urlsplit(url).path:
+            self.chart = parsed
+        response.content = _finite(response.content)
         return response
 
     def _bounded(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
@@ -95,6 +103,13 @@ class Session(curl.Session[Any]):
             raise
         response.content = bytes(body)
         return response
+
+
+def _finite(body: bytes) -> bytes:
+    """Write null for NaN and Infinity, which are no JSON: one such number would cost the whole answer."""
+    if not _NOT_FINITE.search(body):
+        return body
+    return json.dumps(json.loads(body, parse_constant=lambda _: None)).encode()
 
 
 def _redirected(url: str, base_url: str | None) -> str:
