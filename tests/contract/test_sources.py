@@ -642,9 +642,9 @@ def test_binances_recorded_answer(tmp_path):
     kind, stream = source_and_stream(("binance", "raw_cryptoprices_binance"))
     answer = collect(stream, kind(Context(settings, http, Slot.of(NOW), symbols)).read(stream, None), None)
     bitcoin, ether = answer.table.to_pylist()
-    assert (str(bitcoin["price"]), bitcoin["quote_currency"]) == ("8199.5900000000", "USDT")
+    assert (str(bitcoin["price"]), bitcoin["quote_currency"]) == ("8199.590000000000000000", "USDT")
     assert bitcoin["observed_at"] == datetime(2019, 10, 8, 14, 0, 46, 606000, UTC)
-    assert (str(ether["price_change_24h"]), ether["quote_currency"]) == ("0.0011400000", "BTC")
+    assert (str(ether["price_change_24h"]), ether["quote_currency"]) == ("0.001140000000000000", "BTC")
     assert answer.rejects == []
 
 
@@ -654,8 +654,8 @@ def test_coingeckos_recorded_answer(tmp_path):
     kind, stream = source_and_stream(("coingecko", "raw_cryptoprices_coingecko"))
     answer = collect(stream, kind(Context(settings, http, Slot.of(NOW), symbols)).read(stream, None), None)
     bitcoin, elite = answer.table.to_pylist()
-    assert (str(bitcoin["price"]), str(bitcoin["price_change_24h"])) == ("66526.0000000000", "238.0500000000")
-    assert (str(elite["price"]), str(elite["volume"])) == ("0.0000140800", "5.2600000000")
+    assert (str(bitcoin["price"]), str(bitcoin["price_change_24h"])) == ("66526.000000000000000000", "238.050000000000000000")
+    assert (str(elite["price"]), str(elite["volume"])) == ("0.000014080000000000", "5.2600000000")
     assert elite["observed_at"] == datetime(2020, 12, 4, 14, 12, 7, 411000, UTC)
     assert answer.of(OutcomeStatus.FAILED) == ["GONE"]
 
