@@ -22,7 +22,7 @@ class Answer:
 
 @dataclass
 class Stage:
-    """Serves what was recorded; ``spoil`` may change any answer on its way.
+    """Serves what it recorded; ``spoil`` may change any answer on its way.
 
     Args:
         behind: Address of the simulator, asked for what is not recorded yet; addresses of it in bodies become ours.
@@ -39,18 +39,18 @@ class Stage:
         return f"{self.url}/{provider}"
 
     def answer(self, address: str, headers: Mapping[str, str]) -> Answer:
-        """Give the answer of an address; one that was never asked for is not found."""
-        if self.recording and address not in self.recorded:
+        """Give the answer of an address; the simulator is asked for one that nobody asked for before."""
+        if address not in self.recorded:
             sent = {name: value for name, value in headers.items() if name != "Host"}
             came = requests.get(self.behind + address, headers=sent, timeout=10)
             body = came.content.replace(self.behind.encode(), self.url.encode())
             self.recorded[address] = Answer(address, came.status_code, came.headers["Content-Type"], body)
-        answer = self.recorded.get(address, Answer(address, 404, "application/json", b"{}"))
+        answer = self.recorded[address]
         return answer if self.recording else self.spoil(answer)
 
     @contextmanager
     def spoiling(self, spoil: Callable[[Answer], Answer]) -> Iterator[None]:
-        """Serve recorded answers only, each through ``spoil``."""
+        """Serve each answer through ``spoil``."""
         self.recording, self.spoil = False, spoil
         try:
             yield

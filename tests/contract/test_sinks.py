@@ -32,8 +32,9 @@ from tickvault.transfer import catalog
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 LARGEST = Decimal("9999999999999999999999999999.9999999999")
-FIRST = datetime(1, 1, 1, tzinfo=UTC)
-LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+FIRST = datetime(1, 1, 2, tzinfo=UTC)
+LAST = datetime(9999, 12, 30, tzinfo=UTC)
+"""The ends of what the lake seals."""
 
 SCHEMA = pa.schema(
     [
@@ -247,7 +248,7 @@ def test_values_arrive_exactly(sink: Sink, target: Target, lake: Lake) -> None:
         note="",
         seen_at=FIRST,
     )
-    tiny = row("tiny", "0.0000000001", date=date(9999, 12, 31))
+    tiny = row("tiny", "0.0000000001", date=date(9999, 12, 30))
     nothing = row("nothing", None)
     sink.write(STREAM, land(lake, full, low, tiny, nothing), "run")
     found = {r["symbol"]: r for r in target.rows()}

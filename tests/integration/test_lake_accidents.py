@@ -5,6 +5,7 @@ import random
 import string
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -27,6 +28,7 @@ from tickvault.transfer.extraction import Extraction
 from tickvault.transfer.loading import Loading
 from tickvault.transfer.replay import Replay
 
+CASES = Path(__file__).parents[1] / "fixtures/cases"
 LETTERS = string.ascii_letters + string.digits
 NOON = Slot(datetime(2026, 11, 16, 12, tzinfo=UTC))
 ONE = Slot(datetime(2026, 11, 16, 13, tzinfo=UTC))
@@ -306,7 +308,9 @@ def test_a_slip_of_the_pen_is_refused_before_anything_is_asked_or_sealed(world, 
     assert (world.asked, list(world.lake.storage.keys("raw-data"))) == ([], [])
 
 
-HALF, NUL = "x\ud83d", "x\0y"
+HALF = json.loads((CASES / "03-half-a-character-in-address.json").read_text())[1]
+SHOWN = HALF.encode("utf-8", "backslashreplace").decode()
+NUL = "x\0y"
 
 
 def test_whatever_a_source_says_is_sealed_so_that_the_ledger_takes_it(world):
@@ -316,13 +320,13 @@ def test_whatever_a_source_says_is_sealed_so_that_the_ledger_takes_it(world):
     batch = empty_batch(cursor={HALF: NUL, "BTC": {"n": float("inf")}}, outcomes=outcomes, rejects=rejects)
     package = world.lake.land("coingecko", STREAM, [batch], ONE, "run")
     assert world.gc() == (0, [])
-    ((reason, kept),) = world.rows("SELECT reason, record FROM data_platform.rejects WHERE item = 'x\\ud83d'")
-    assert (reason, kept["n"], kept["x\\ud83d"]) == ("x␀y", 1, "x␀y")
+    ((reason, kept),) = world.rows("SELECT reason, record FROM data_platform.rejects WHERE item = %s", SHOWN)
+    assert (reason, kept["n"], kept[SHOWN]) == ("x␀y", 1, "x␀y")
     ((reason, size),) = world.rows("SELECT reason, pg_column_size(record) FROM data_platform.rejects WHERE item = 'Q'")
     assert "the record has 10,000,012 characters and begins" in reason
     assert size < 100
-    assert package.cursor == {"x\\ud83d": "x␀y", "BTC": {"n": "inf"}}
-    assert [o.item for o in package.outcomes] == ["x\\ud83d", "x␀y"]
+    assert package.cursor == {SHOWN: "x␀y", "BTC": {"n": "inf"}}
+    assert [o.item for o in package.outcomes] == [SHOWN, "x␀y"]
     assert len(package.outcomes[0].detail) == 2_000
     assert world.load() == 0
 
@@ -344,7 +348,8 @@ def empty_batch(**said):
     return Batch(STREAM, pa.RecordBatch.from_pylist([], STREAM.schema), **said)
 
 
-LONG = "https://news.example/" + "ư" * 2_000
+ADDRESSES = json.loads((CASES / "04-address-of-4-kB.json").read_text())
+LONG = ADDRESSES[1]
 BEFORE = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -357,7 +362,7 @@ def news():
         row |= {f.name: "x" for f in NEWS.schema if not f.nullable and row[f.name] is None}
         return row | more
 
-    rows = [row("https://news.example/1"), row(LONG), row("https://news.example/2")]
+    rows = [row(address) for address in ADDRESSES]
     rows.append(row("https://news.example/old", observed_at=BEFORE))
     return Batch(NEWS, pa.RecordBatch.from_pylist(rows, NEWS.schema))
 

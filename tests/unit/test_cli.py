@@ -147,8 +147,8 @@ def test_the_readme_names_only_commands_there_are():
     [
         (["--days", "0"], "--days 0: give a number of days from 1 to 36,600"),
         (["--days", "-1"], "--days -1"),
-        (["--slot", "2126-11-20"], "lies in the future"),
-        (["--slot", "1999-11-20"], "is before 2000-01-01"),
+        (["--slot", "2126-11-20"], "lies outside 2000 to 2099"),
+        (["--slot", "1999-11-20"], "lies outside 2000 to 2099"),
     ],
 )
 def test_an_extract_that_cannot_be_meant_is_refused_with_a_sentence(monkeypatch, tmp_path, arguments, said):
@@ -157,3 +157,25 @@ def test_an_extract_that_cannot_be_meant_is_refused_with_a_sentence(monkeypatch,
     assert done.exit_code != 0
     assert said in f"{done.output}{done.exception}"
     assert not (tmp_path / "lake").exists()
+
+
+def test_an_ascii_terminal_is_no_error(tmp_path):
+    """What it has no letter for is shown escaped, of tables, sentences and errors alike."""
+    Lake(FolderStorage(tmp_path))
+    variables = {"PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **variables, "HOME": str(tmp_path), "MINIO_BUCKET": "ключ"}
+    command = [sys.executable, "-c", "from tickvault.cli import main; main()"]
+    for words, code in ((["settings"], 0), (["settings", "--json"], 0), (["lake", "--help"], 0), (["run", "ключ"], 78)):
+        done = subprocess.run([*command, *words], cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_traceback_of_a_bug_holds_no_secret(tmp_path):
+    code = "from tickvault import cli; cli.root.main = lambda **_: 1 / int('hunter2-x'); cli.main()"
+    told = "from tickvault.core.settings import Settings; Settings.load(postgres_password='hunter2-x'); "
+    done = subprocess.run([sys.executable, "-c", told + code], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"ValueError" in done.stderr
+    assert b"'***'" in done.stderr
+    assert b"hunter2-x'\n" not in done.stderr

@@ -2,9 +2,13 @@
 
 import importlib
 import sys
+import traceback
+from io import TextIOWrapper
+from types import TracebackType
 
 import click
 
+from tickvault.core import redaction
 from tickvault.core.errors import PlatformError
 from tickvault.core.suggestion import suggestion
 
@@ -81,11 +85,20 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; the platform's own errors become one sentence and their exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a terminal has no letter for is shown as \\u…, never an error
+            stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = _say
     try:
         root.main(prog_name="tickvault")
     except PlatformError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(int(error.exit_code))
+
+
+def _say(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+    """Print the traceback of what nobody foresaw, without any secret."""
+    sys.stderr.write(redaction.text("".join(traceback.format_exception(error))))
 
 
 if __name__ == "__main__":

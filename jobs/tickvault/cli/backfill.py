@@ -31,8 +31,11 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
     from tickvault.flows import backfill
     from tickvault.runners import open_runner
 
+    if last and last < first:
+        raise click.UsageError(f"--to {last} lies before --from {first}: turn them round")
     settings = load_settings()
     now = settings.now()
+    first.due(now)
     plan = backfill.plan_of(name.replace("_", "-") if name.endswith("pipeline") else name)
     slots = backfill.slots(Schedule(plan.cron, plan.timezone), first, last, now)
     work = backfill.steps(plan, slots, settings, force=force)

@@ -24,6 +24,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(name: str, parquet: Path | None, csv: Path | None, engine: str | None) -> None:
     """Write every row of NAME, a mart, semantic model or table, to a file.
 
+    A CSV may also go to a pipe. In it, a text that begins with =, +, -, @ or a tab gets an apostrophe before it, so
+    that no spreadsheet runs it; decimals are written with all their digits.
+
     \b
     Examples:
       tickvault export fct_transactions --parquet trades.parquet
@@ -41,4 +44,4 @@ def command(name: str, parquet: Path | None, csv: Path | None, engine: str | Non
     chosen = engine or default_engine(settings)
     relation = find(settings, chosen, name)
     rows = export(settings, chosen, relation, path, "parquet" if parquet else "csv")
-    click.echo(f"{rows:,} rows of {relation} in {path}")
+    click.echo(f"{rows:,} rows of {relation} in {path}", err=not path.is_file())

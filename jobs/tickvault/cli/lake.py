@@ -11,6 +11,7 @@ import click
 from tickvault.cli.options import SlotParam, dry_run_option, json_option, load_settings, show
 from tickvault.core.errors import ConfigError, ExitCode, worst
 from tickvault.core.package import DamagedPackageError, Package
+from tickvault.core.sheet import Sheet
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import open_storage
@@ -73,9 +74,10 @@ def _opened(lake: Lake, folder: PackageFolder) -> Package | None:
 @click.option("--slot", type=SlotParam(), help="Only this slot, such as 20261120T130000Z [default: the latest]")
 @dry_run_option
 def export(source: str, folder: Path, stream: str | None, slot: Slot | None, dry_run: bool) -> None:
-    """Write packages as CSV files under the reference's names, such as crypto_binance_20261120_130000.csv."""
-    from pyarrow import csv
+    """Write packages as CSV files under the reference's names, such as crypto_binance_20261120_130000.csv.
 
+    A text that begins with =, +, -, @ or a tab gets an apostrophe before it, so that no spreadsheet runs it.
+    """
     lake = Lake(open_storage(load_settings()))
     kinds = _streams(source, stream)
     latest = [folder.slot for kind in kinds for folder in islice(lake.newest(kind), 1)]
@@ -94,7 +96,7 @@ def export(source: str, folder: Path, stream: str | None, slot: Slot | None, dry
     for kind, package in found:
         path = folder / _csv_name(kind, package)
         rows = 0
-        with csv.CSVWriter(path, kind.landed_schema) as writer:
+        with Sheet(path, kind.landed_schema) as writer:
             for batch in lake.scan(package):
                 writer.write_batch(batch)
                 rows += batch.num_rows

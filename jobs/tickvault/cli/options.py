@@ -44,13 +44,13 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Split a comma separated option; one that is given and names nothing is refused, not taken as everything."""
+    """Split a comma separated option; one that names nothing is refused, for it would stand for everything."""
     if value is None:
         return None
-    parts = tuple(v.strip() for v in value.split(",") if v.strip())
-    if not parts:
-        raise click.BadParameter("it names nothing; leave the option out to choose everything")
-    return parts
+    words = tuple(v.strip() for v in value.split(",") if v.strip())
+    if not words:
+        raise click.BadParameter("names nothing; leave it out for everything")
+    return words
 
 
 def show_facts(facts: dict[str, Any]) -> None:

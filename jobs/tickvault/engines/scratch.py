@@ -1,5 +1,6 @@
 """Folders for files on their way: removed by who made them or, where that was killed, by the next who needs one."""
 
+import errno
 import fcntl
 import functools
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tickvault.core.errors import SinkUnavailableError
 from tickvault.engines.storage.folder import mapped_folder
 
 _PREFIX = "tickvault-"
@@ -28,7 +30,7 @@ def scratch(purpose: str = "") -> Iterator[Path]:
         purpose: A word for its name, for people who look into TMPDIR.
 
     Raises:
-        SinkUnavailableError: There is no room for it.
+        SinkUnavailableError: There is no room for it, or for what is written to it.
     """
     with ExitStack() as stack:
         with mapped_folder("the folder for temporary files, TMPDIR,"):
@@ -37,7 +39,14 @@ def scratch(purpose: str = "") -> Iterator[Path]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)))
             owner = stack.enter_context((folder / _OWNER).open("wb"))
             fcntl.flock(owner, fcntl.LOCK_EX)
-        yield folder
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise SinkUnavailableError(
+                    f"the folder for temporary files, {folder.parent}, is full; free some space or set TMPDIR"
+                ) from error
+            raise
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """Reads a whole relation in batches and writes it to a file; memory does not grow with its rows."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import csv
 
+from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.core.settings import Settings
+from tickvault.core.sheet import Sheet
 from tickvault.engines.postgres.session import PostgresSession
 from tickvault.engines.trino import TrinoSession
 
@@ -29,11 +32,12 @@ def export(settings: Settings, engine: str, relation: str, path: Path, form: str
         settings: Where the engine is.
         engine: postgres, snowflake or trino.
         relation: The relation's full name.
-        path: The file; it appears when it is complete.
-        form: parquet or csv. Times are UTC; CSV has a header and quotes what needs it.
+        path: The file; it appears when it is complete, and a link goes on naming it. CSV may go to a pipe or a device.
+        form: parquet or csv. Times are UTC; CSV is a ``Sheet``.
 
     Raises:
-        SinkUnavailableError: The engine does not answer.
+        ConfigError: The file cannot be written there.
+        SinkUnavailableError: The engine does not answer, or there is no room for the file.
         TerminalError: The engine refuses the statement, for instance since there is no such relation.
     """
     readers: dict[str, Callable[[Settings, str], Iterator[pa.Table]]] = {
@@ -41,16 +45,36 @@ def export(settings: Settings, engine: str, relation: str, path: Path, form: str
         "snowflake": _snowflake,
         "trino": _trino,
     }
-    part, rows = path.with_name(f".{path.name}.part"), 0
-    try:
-        with _writing(part, form) as write:
-            for table in readers[engine](settings, relation):
-                write(table)
-                rows += table.num_rows
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _placed(path, form) as place, _writing(place, form) as write:
+        rows = 0
+        for table in readers[engine](settings, relation):
+            write(table)
+            rows += table.num_rows
     return rows
+
+
+@contextmanager
+def _placed(path: Path, form: str) -> Iterator[Path]:
+    """Give the place to write to, which becomes the file at the end; what is no regular file is written to itself."""
+    try:
+        place = path.resolve()
+        if place.exists() and not place.is_file():
+            if form == "parquet" or place.is_dir():
+                raise ConfigError(f"{path} is no regular file; name one, or write CSV to a pipe")
+            yield place
+            return
+        part = place.with_name(f".{place.name}.{os.getpid()}.part")
+        try:
+            part.touch()
+            yield part
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # of a link that leads to itself, a RuntimeError
+        reason = f"{path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO}:
+            raise SinkUnavailableError(f"{reason}; try again when there is room, or a reader") from error
+        raise ConfigError(f"{reason}; name a file in a folder that exists and may be written to") from error
 
 
 @contextmanager
@@ -61,8 +85,7 @@ def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
     def write(table: pa.Table) -> None:
         nonlocal writer
         if writer is None:
-            parquet = form == "parquet"
-            writer = pq.ParquetWriter(path, table.schema) if parquet else csv.CSVWriter(path, table.schema)
+            writer = pq.ParquetWriter(path, table.schema) if form == "parquet" else Sheet(path, table.schema)
         writer.write_table(table)
 
     try:

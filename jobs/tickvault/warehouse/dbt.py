@@ -144,14 +144,21 @@ class Dbt:
         parsed = self.folder / "parsed" / name
         for file in (parsed, self.project / "parsed" / name):
             if file.exists():
-                yield Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
+                try:
+                    manifest = Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
+                except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of it
+                    _log.warning("%s cannot be read, so the project is parsed anew: %s", file, type(error).__name__)
+                    continue
+                yield manifest
                 return
         yield None
         fresh = self.folder / "partial_parse.msgpack"
         if fresh.exists():
             shutil.rmtree(parsed.parent, ignore_errors=True)
             parsed.parent.mkdir(parents=True)
-            shutil.copyfile(fresh, parsed)
+            half = parsed.with_suffix(".part")
+            shutil.copyfile(fresh, half)
+            half.replace(parsed)
 
     def _key(self, digest: str) -> str:
         """Everything that parsing depends on."""
