@@ -643,3 +643,14 @@ def test_what_is_remembered_of_before_is_kept(read):
     answer = read(listed("https://good.example/1", "https://good.example/2"), since)
     assert answer.urls == ["https://good.example/2"]
     assert answer.cursor["BTC:seen"]["urls"] == ["https://good.example/2", "https://good.example/1"]
+
+
+@pytest.mark.parametrize("where", ["/a/caf\xe9", "http://" + "n" * 64 + ".com/x", "javascript:x", "http://[::1/x"])
+def test_a_redirect_to_nowhere_loses_its_own_article_alone(read, where):
+    pages = {"https://good.example/moved": (301, {"Location": where}, "")}
+    urls = ("https://good.example/1", "https://good.example/moved", "https://good.example/2")
+    answer = read(listed(*urls) | pages, symbols=("BTC", "BCH"))
+    landed = {url for url in answer.urls if url != urls[1]}
+    assert landed == {urls[0], urls[2]}
+    for coin in ("BTC", "BCH"):
+        assert [o.item for o in answer.outcomes if o.item == f"{coin} {urls[1]}"] == [f"{coin} {urls[1]}"]
