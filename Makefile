@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DAYS ?= 5
+HOURS ?= 1
 PROFILE ?= minimal
 CLUSTER := tickvault
 TESTS ?= tests/e2e
@@ -16,7 +17,7 @@ CHART = charts/tickvault --namespace tickvault --values charts/tickvault/profile
 # Helm says of every linked chart that it is linked.
 QUIET := 2> >(grep -v 'walk.go' >&2)
 
-.PHONY: help install demo test test-engines lint format docs images up e2e down doctor bench charts-docs clean
+.PHONY: help install demo test test-engines soak lint format docs images up e2e down doctor bench charts-docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,9 @@ test: install ## Run every test that needs no Docker
 
 test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
 	@$(BIN)/pytest -q -m engine --ignore tests/e2e tests
+
+soak: install ## Run the fault suites with ever new seeds (HOURS=1, SEED=... to repeat one)
+	@$(BIN)/python tests/soak.py --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 
 lint: install ## Check style, types, the rooms' imports, SQL and charts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

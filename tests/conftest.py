@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tickvault.core import redaction
 from tickvault.core.settings import Settings
 from tickvault.engines.scratch import scratch
 from tickvault.engines.storage import FolderStorage
@@ -28,10 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _untouched_log() -> Iterator[None]:
-    """Give the root logger back as it was: a job configures it for its process."""
+    """Give the root logger back as it was, and forget secrets: both are a process's, which runs one job."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    redaction.forget()
     root.handlers[:], root.level = handlers, level
 
 

@@ -10,3 +10,8 @@ def dateadd(datepart: str, interval: object, moment: str) -> str:
 def datediff(start: str, end: str, datepart: str) -> str:
     """Return the text sqlfluff is to see."""
     return f"datediff({datepart}, {start}, {end})"
+
+
+def generate_series(upper_bound: int) -> str:
+    """Return the text sqlfluff is to see."""
+    return f"select {upper_bound} as generated_number"

@@ -1,9 +1,15 @@
 {#
   A raw table as the vault reads it: columns by name and type, record_source, and the three lineage columns.
   columns: {name: type}. area: batch | prices, the loader's schema. Times are UTC on every engine; the cast drops a zone that is always +00:00.
+  added: columns that came later: null while the table has not got them, which is until the next load into it.
 #}
-{% macro raw_table(table, columns, area='batch', where=none) -%}
+{% macro raw_table(table, columns, area='batch', where=none, added={}) -%}
+{%- set raw = source('raw_' ~ area, table) -%}
+{%- set held = (adapter.get_columns_in_relation(raw) | map(attribute='name') | map('lower') | list) if added and execute else [] -%}
 select
+{%- for name, type in added.items() %}
+    cast({{ name if name in held else 'null' }} as {{ sql_type(type) }}) as {{ name }},
+{%- endfor %}
 {%- for name, type in columns.items() %}
     cast({{ name }} as {{ sql_type(type) }}) as {{ name }},
 {%- endfor %}
@@ -11,7 +17,7 @@ select
     cast(row_version as varchar) as row_version,
     cast(package_id as varchar) as package_id,
     cast(load_timestamp as timestamp(6)) as load_timestamp
-from {{ source('raw_' ~ area, table) }}
+from {{ raw }}
 {%- if where %}
 where {{ where }}
 {%- endif %}
@@ -28,8 +34,8 @@ where {{ where }}
 
 {% macro raw_cryptoprices(source_name) -%}
 {{ raw_table('raw_cryptoprices_' ~ source_name, {
-    'symbol': 'text', 'base_currency': 'text', 'quote_currency': 'text', 'price': 'number', 'volume': 'number',
-    'source': 'text', 'observed_at': 'time', 'price_change_24h': 'number', 'price_change_percent_24h': 'number',
-    'high_24h': 'number', 'low_24h': 'number', 'market_cap': 'number',
-}, area='prices') }}
+    'symbol': 'text', 'base_currency': 'text', 'quote_currency': 'text', 'price': 'price', 'volume': 'number',
+    'source': 'text', 'observed_at': 'time', 'price_change_24h': 'price', 'price_change_percent_24h': 'number',
+    'high_24h': 'price', 'low_24h': 'price', 'market_cap': 'number',
+}, area='prices', added={'price_unit': 'number'}) }}
 {%- endmacro %}

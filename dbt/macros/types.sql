@@ -1,7 +1,8 @@
 {# The names of types in a model's metadata, and what they are in SQL on every engine. #}
 {% macro sql_type(type) -%}
   {{- return({
-      'key': 'varchar', 'text': 'varchar', 'number': 'decimal(38,10)', 'date': 'date', 'time': 'timestamp(6)',
+      'key': 'varchar', 'text': 'varchar', 'number': 'decimal(38,10)',
+      'price': 'decimal(38,18)', 'date': 'date', 'time': 'timestamp(6)',
       'integer': 'bigint', 'float': 'double', 'flag': 'boolean',
   }[type]) -}}
 {%- endmacro %}

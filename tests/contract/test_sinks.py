@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -21,7 +22,7 @@ from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
 from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
-from tickvault.core.stream import INSTANT, MONEY, Area, ContractMode, Stream, WriteMode, amount, required
+from tickvault.core.stream import INSTANT, MONEY, PRICE, Area, ContractMode, Stream, WriteMode, amount, required
 from tickvault.lake import Lake
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
@@ -326,6 +327,73 @@ def test_a_wider_type_widens_the_column(
     assert found["BTC"] == (1 if column == "rank" else Decimal("1.5"))
 
 
+FINE = Decimal("0.000009123456789")
+"""A price that ten digits after the point would make another one."""
+
+
+def priced(type_: pa.DataType) -> Stream:
+    """The suite's stream with a price that must have a value, of this type."""
+    schema = SCHEMA.append(pa.field("close", type_, nullable=False))
+    return replace(STREAM, schema=schema)
+
+
+def test_more_digits_after_the_point_widen_the_column(sink: Sink, target: Target, lake: Lake) -> None:
+    narrow, wide = priced(MONEY), priced(PRICE)
+    sink.write(narrow, land(lake, row("BTC", close=Decimal("1.5")), stream=narrow), "run")
+    with target.sink(lake) as released:
+        fine = land(lake, row("PEPE", close=FINE), revision=1, stream=wide)
+        assert released.write(wide, fine, "run").inserted == 1
+        # What landed with the narrow type loads as well, whether its manifest says so or the stream is looked up.
+        early = land(lake, row("OLD", close=Decimal(3)), revision=2, stream=narrow)
+        assert released.write(narrow, early, "run").inserted == 1
+        earlier = land(lake, row("OLDER", close=Decimal(4)), revision=3, stream=narrow)
+        assert released.write(wide, earlier, "run").inserted == 1
+    # A loader that was prepared before goes on.
+    last = land(lake, row("BTC", close=Decimal("2.5"), at=NOON + DAY), revision=4, stream=narrow)
+    assert sink.write(narrow, last, "run").updated == 1
+    found = {r["symbol"]: r["close"] for r in target.rows(wide)}
+    assert found == {"BTC": Decimal("2.5"), "PEPE": FINE, "OLD": 3, "OLDER": 4}
+
+
+def test_killed_while_widening_loses_nothing(target: Target, lake: Lake) -> None:
+    narrow, wide = priced(MONEY), priced(PRICE)
+    old = land(lake, *(row(f"S{n}", close=Decimal(n)) for n in range(5)), stream=narrow)
+    fine = land(lake, row("PEPE", close=FINE), revision=1, stream=wide)
+    for point in ("before_widening", "after_widening"):
+        disturbed = target.fresh()
+        with disturbed.sink(lake) as sink:
+            sink.write(narrow, old, "run")
+        assert _loader(disturbed, lake, [fine], point=point, stream=wide).wait() == 137, point
+        with disturbed.sink(lake) as sink:
+            assert sink.write(wide, fine, "run").inserted == 1, point
+        found = {r["symbol"]: r["close"] for r in disturbed.rows(wide)}
+        assert found == {"PEPE": FINE} | {f"S{n}": n for n in range(5)}, point
+
+
+def test_loaders_that_widen_at_once_lose_nothing(target: Target, lake: Lake) -> None:
+    narrow, wide = priced(MONEY), priced(PRICE)
+    with target.sink(lake) as sink:
+        sink.write(narrow, land(lake, row("BTC", close=Decimal(1)), stream=narrow), "run")
+    packages = [land(lake, row(f"P{n}", close=FINE + n), revision=n, stream=wide) for n in range(1, 4)]
+    started = [_loader(target, lake, packages[n:] + packages[:n], stream=wide) for n in range(3)]
+    assert sum(not result.already for loader in started for _, result in loader.results()) == 3
+    found = {r["symbol"]: r["close"] for r in target.rows(wide)}
+    assert found == {"BTC": 1} | {f"P{n}": FINE + n for n in range(1, 4)}
+
+
+def test_a_table_with_a_value_too_large_for_the_wider_type_stays_as_it_is(
+    sink: Sink, target: Target, lake: Lake
+) -> None:
+    narrow, wide = priced(MONEY), priced(PRICE)
+    sink.write(narrow, land(lake, row("BIG", close=LARGEST), stream=narrow), "run")
+    before = target.checksum(narrow)
+    package = land(lake, row("PEPE", close=FINE), revision=1, stream=wide)
+    with target.sink(lake) as released, pytest.raises(LoadRejectedError):
+        released.write(wide, package, "run")
+    assert target.checksum(narrow) == before
+    assert sink.count() == 1
+
+
 @pytest.mark.parametrize("change", ["added", "widened", "retyped"])
 def test_a_frozen_table_takes_no_change(change: str, sink: Sink, target: Target, lake: Lake) -> None:
     narrow = replace(STREAM, schema=SCHEMA.append(pa.field("share_of", pa.decimal128(12, 4))))
@@ -451,6 +519,7 @@ class _loader:  # noqa: N801 - reads as an action
     lake: Lake
     packages: list[Package]
     point: str | None = None
+    stream: Stream = STREAM
 
     def __post_init__(self) -> None:
         context = multiprocessing.get_context("fork")
@@ -464,7 +533,7 @@ class _loader:  # noqa: N801 - reads as an action
     def _load(self, send: Any) -> None:
         faults.arm(self.point)
         with self.target.sink(self.lake) as sink:
-            send.send([(p.id, sink.write(STREAM, p, f"run-{_unique()}")) for p in self.packages])
+            send.send([(p.id, sink.write(self.stream, p, f"run-{_unique()}")) for p in self.packages])
 
     def wait(self) -> int | None:
         self.process.join(60)
@@ -475,3 +544,56 @@ class _loader:  # noqa: N801 - reads as an action
         results = self.pipe.recv() if self.pipe.poll(60) else []
         assert self.wait() == 0
         return results
+
+
+@pytest.mark.parametrize("mode", [WriteMode.UPSERT, WriteMode.APPEND])
+def test_what_is_forgotten_is_due_again_and_loads_to_the_same_rows(
+    sink: Sink, target: Target, lake: Lake, mode: WriteMode
+) -> None:
+    stream = replace(STREAM, write_mode=mode)
+    packages = [
+        land(lake, row("BTC"), row("ETH"), stream=stream),
+        land(lake, row("SOL"), slot=NOON + DAY, stream=stream),
+    ]
+    for package in packages:
+        sink.write(stream, package, "run-1")
+    before = target.rows(stream)
+    sink.forget(stream)
+    assert sink.loaded() == set()
+    for package in packages:
+        sink.write(stream, package, "run-2")
+    assert target.rows(stream) == before
+    assert sink.loaded() == {package.id for package in packages}
+
+
+def test_killed_while_it_forgets_a_target_holds_what_it_held(sink: Sink, target: Target, lake: Lake) -> None:
+    stream = replace(STREAM, write_mode=WriteMode.APPEND)
+    package = land(lake, row("BTC"), row("ETH"), stream=stream)
+    sink.write(stream, package, "run-1")
+    before = target.rows(stream)
+    sink.close()
+
+    def forget() -> None:
+        faults.arm("after_forget")
+        with target.sink(lake) as another:
+            another.forget(stream)
+
+    child = multiprocessing.get_context("fork").Process(target=forget)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 137
+    if target.name == "snowflake":
+        time.sleep(2.5)  # the emulator ends an abandoned transaction after 2 seconds
+    with target.sink(lake) as another:
+        assert another.loaded() == {package.id}
+    assert target.rows(stream) == before
+
+
+def test_a_target_says_what_it_holds_of_a_stream(sink: Sink, target: Target, lake: Lake) -> None:
+    assert (sink.held(STREAM).columns, sink.held(STREAM).rows) == (frozenset(), 0)
+    sink.write(STREAM, land(lake, row("BTC"), row("ETH")), "run-1")
+    held = sink.held(STREAM)
+    assert held.rows == 2
+    assert set(STREAM.landed_schema.names) < held.columns
+    known = sink.held(STREAM, held.identity or "x")
+    assert known.rows == (None if held.identity else 2)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 
@@ -296,16 +297,15 @@ def test_a_symbol_the_provider_does_not_give_fails_and_others_finish(read, simul
 
 
 def test_binance_finds_the_culprit_of_a_refused_batch(read, simulator, tmp_path):
-    seeds(tmp_path, [(f"C{n}", f"C{n}USDT" if n == 5 else f"{coin}USDT", "") for n, coin in enumerate(PAIRED)])
-    symbols = tuple(f"C{n}" for n in range(len(PAIRED)))
+    seeds(tmp_path, [(coin, f"{coin}USDT", "") for coin in PAIRED])
     for stream in ("raw_cryptoprices_binance", "raw_cryptobars"):
-        answer = read(("binance", stream), symbols=symbols, seeds_path=tmp_path)
-        assert answer.of(OutcomeStatus.FAILED) == ["C5"]
+        answer = read(("binance", stream), symbols=PAIRED, seeds_path=tmp_path)
+        assert answer.of(OutcomeStatus.FAILED) == ["NOTHING"]
         assert len(answer.of(OutcomeStatus.OK)) == len(PAIRED) - 1
-        assert "unknown symbol" in next(o.detail for o in answer.outcomes if o.item == "C5")
+        assert "unknown symbol" in next(o.detail for o in answer.outcomes if o.item == "NOTHING")
 
 
-PAIRED = ("BTC", "ETH", "XRP", "BNB", "SOL", "nothing", "DOGE", "TRX", "ADA", "LINK")
+PAIRED = ("BTC", "ETH", "XRP", "BNB", "SOL", "NOTHING", "DOGE", "TRX", "ADA", "LINK")
 
 
 @pytest.mark.parametrize(
@@ -636,36 +636,45 @@ def seeds(folder, coins):
     (folder / "asset_info.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
-def replay(name, folder, coins):
+def replay(pair, name, folder, coins, now=NOW):
+    """Read a recorded answer as on the day it was recorded."""
     seeds(folder, coins)
-    settings = Settings.load(_env_file=None, seeds_path=folder, tickvault_clock=NOW)
+    settings = Settings.load(_env_file=None, seeds_path=folder, tickvault_clock=now)
     http = HttpClient(settings)
     http._session.mount("https://", Replay((RECORDED / name).read_bytes()))
-    return settings, http, tuple(symbol for symbol, *_ in coins)
+    kind, stream = source_and_stream(pair)
+    symbols = tuple(symbol for symbol, *_ in coins)
+    return collect(stream, kind(Context(settings, http, Slot.of(now), symbols)).read(stream, None), None)
 
 
 def test_binances_recorded_answer(tmp_path):
-    coins = [("BTC", "BTCUSDT", ""), ("ETH", "ETHBTC", "")]
-    settings, http, symbols = replay("binance_ticker_24hr.json", tmp_path, coins)
-    kind, stream = source_and_stream(("binance", "raw_cryptoprices_binance"))
-    answer = collect(stream, kind(Context(settings, http, Slot.of(NOW), symbols)).read(stream, None), None)
-    bitcoin, ether = answer.table.to_pylist()
-    assert (str(bitcoin["price"]), bitcoin["quote_currency"]) == ("8199.5900000000", "USDT")
+    def read(coin, now):
+        pair = ("binance", "raw_cryptoprices_binance")
+        answer = replay(pair, "binance_ticker_24hr.json", tmp_path, [coin], now)
+        assert answer.rejects == []
+        return answer.table.to_pylist()[0]
+
+    bitcoin = read(("BTC", "BTCUSDT", ""), datetime(2019, 10, 8, 15, tzinfo=UTC))
+    assert (bitcoin["price"], bitcoin["quote_currency"]) == (Decimal("8199.59"), "USDT")
     assert bitcoin["observed_at"] == datetime(2019, 10, 8, 14, 0, 46, 606000, UTC)
-    assert (str(ether["price_change_24h"]), ether["quote_currency"]) == ("0.0011400000", "BTC")
-    assert answer.rejects == []
+    ether = read(("ETH", "ETHBTC", ""), datetime(2021, 11, 29, 5, tzinfo=UTC))
+    assert (ether["price_change_24h"], ether["quote_currency"]) == (Decimal("0.00114"), "BTC")
+    assert bitcoin["price_unit"] == ether["price_unit"] == 1
 
 
 def test_coingeckos_recorded_answer(tmp_path):
     coins = [("BTC", "", "bitcoin"), ("1337", "", "1337"), ("GONE", "", "gone-coin")]
-    settings, http, symbols = replay("coingecko_coins_markets.json", tmp_path, coins)
-    kind, stream = source_and_stream(("coingecko", "raw_cryptoprices_coingecko"))
-    answer = collect(stream, kind(Context(settings, http, Slot.of(NOW), symbols)).read(stream, None), None)
-    bitcoin, elite = answer.table.to_pylist()
-    assert (str(bitcoin["price"]), str(bitcoin["price_change_24h"])) == ("66526.0000000000", "238.0500000000")
-    assert (str(elite["price"]), str(elite["volume"])) == ("0.0000140800", "5.2600000000")
+    pair = ("coingecko", "raw_cryptoprices_coingecko")
+    answer = replay(pair, "coingecko_coins_markets.json", tmp_path, coins, datetime(2024, 7, 31, 15, tzinfo=UTC))
+    (bitcoin,) = answer.table.to_pylist()
+    assert (bitcoin["price"], bitcoin["price_change_24h"]) == (Decimal(66526), Decimal("238.05"))
+    # its last trade was four years ago
+    assert answer.of(OutcomeStatus.FAILED) == ["1337", "GONE"]
+    assert answer.outcomes[-2].detail.startswith("stale: the last price is of 2020-12-04T14:12:07.411000+00:00, older")
+    answer = replay(pair, "coingecko_coins_markets.json", tmp_path, coins[1:], datetime(2020, 12, 4, 15, tzinfo=UTC))
+    (elite,) = answer.table.to_pylist()
+    assert (elite["price"], elite["volume"]) == (Decimal("0.00001408"), Decimal("5.26"))
     assert elite["observed_at"] == datetime(2020, 12, 4, 14, 12, 7, 411000, UTC)
-    assert answer.of(OutcomeStatus.FAILED) == ["GONE"]
 
 
 def test_yahoos_recorded_meta_tells_when_a_session_ends():

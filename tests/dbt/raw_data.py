@@ -42,6 +42,15 @@ AWKWARD = (
     "%s {{ x }}",
 )
 
+TINY = "SOL"
+"""A coin whose prices have more than ten digits after the point."""
+
+PENCE = "HSBA.L"
+"""A stock that nobody trades here, quoted in a minor unit."""
+
+GAP = date(2026, 11, 12)
+"""On this day the second coin has no bar at Yahoo, and the second stock none at all."""
+
 KEYS = ("{}", " {} ", "{}ß", "\t{}", "\u00a0{}\u00a0", "{}é|\\")
 """What business keys look like now and then; the first eight of a kind are plain."""
 
@@ -65,6 +74,11 @@ def awkward_key(key: str, number: int) -> str:
 def scaled(units: int, digits: int) -> Decimal:
     """Return units x 10^-digits, exactly."""
     return Decimal(int(units)).scaleb(-digits)
+
+
+def price(symbol: str, units: int) -> Decimal:
+    """Return a price in units of 10^-4, of the tiny coin in units of 10^-13."""
+    return scaled(units, 13 if symbol == TINY else 4)
 
 
 def assets(asset_class: str) -> list[str]:
@@ -130,6 +144,8 @@ def _bars(rng: Any, rows: dict[str, list[Row]], days: int, symbols: int) -> dict
                     _crypto_bar(rows, symbol, day, int(cents[back]))
                 elif day.weekday() < 5:
                     _stock_bar(rows, symbol, day, int(cents[back]))
+    for back in range(1, days + 1):
+        _stock_bar(rows, PENCE, (END - timedelta(days=back)).date(), 11_005_000 + back)
     for name, source in (("raw_cryptobars", "binance"), ("raw_stock_prices_yfinance", "yfinance")):
         landed(next(s for s in streams.ALL if s.name == name), rows[name], source, slot)
     return prices
@@ -141,7 +157,9 @@ def _closing(day: date, hour: int = 0) -> datetime:
 
 def _crypto_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -> None:
     for source, shift in (("binance", 0), ("yfinance", 3)):
-        close = scaled(cents + shift, 4)
+        if (symbol, source, day) == (assets("crypto")[1], "yfinance", GAP):
+            continue
+        close = price(symbol, cents + shift)
         rows["raw_cryptobars"].append(
             {
                 "symbol": symbol,
@@ -158,6 +176,8 @@ def _crypto_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) 
 
 
 def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -> None:
+    if (symbol, day) == (assets("stock")[1], GAP):
+        return
     close = scaled(cents, 4)
     rows["raw_stock_prices_yfinance"].append(
         {
@@ -171,6 +191,7 @@ def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -
             "volume": Decimal(5000),
             "company_name": f"{symbol} Inc",
             "market_cap": close * 1_000_000,
+            "quote_currency": "GBp" if symbol == PENCE else None,
             "source": "yfinance",
             "observed_at": _closing(day, 21),
         }
@@ -189,7 +210,7 @@ def _quotes(rows: dict[str, list[Row]], prices: dict[tuple[str, str], Any]) -> N
                     "symbol": symbol,
                     "base_currency": symbol,
                     "quote_currency": "USDT" if shift == 0 else "USD",
-                    "price": scaled(int(cents[-1 - back]) + shift * 7, 4),
+                    "price": price(symbol, int(cents[-1 - back]) + shift * 7),
                     "volume": Decimal("12.5"),
                     "price_change_24h": scaled(-int(cents[-1 - back]), 6),
                     "source": source,

@@ -13,19 +13,24 @@ def text_of(value: Any, type_: str) -> str | None:
     """Return a value's text by its declared type; None for null."""
     if value is None:
         return None
-    if type_ == "key":
-        return str(value).strip(" ").translate(_UPPER)
-    if type_ == "text":
-        return str(value)
+    if type_ in {"key", "text"}:
+        return str(value).strip(" ").translate(_UPPER) if type_ == "key" else str(value)
     if type_ == "number":
-        with localcontext(prec=60):
-            rounded = Decimal(value).quantize(Decimal("1e-10"), rounding=ROUND_HALF_UP)
-            return f"{abs(rounded) if rounded.is_zero() else rounded:f}"
+        return _fixed(value, 10)
+    if type_ == "price":
+        text = _fixed(value, 18)
+        return text[:-8] + text[-8:].rstrip("0")
     if type_ == "date" and isinstance(value, date):
         return value.isoformat()
     if type_ == "time" and isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat(" ", "microseconds")
     raise ValueError(f"{value!r} has no text as {type_}")
+
+
+def _fixed(value: Any, digits: int) -> str:
+    with localcontext(prec=60):
+        rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+        return f"{abs(rounded) if rounded.is_zero() else rounded:f}"
 
 
 def field(value: Any, type_: str) -> str:

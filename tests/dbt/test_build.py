@@ -1,11 +1,12 @@
 """Building the project in the emulator: what is there afterwards, and what a bad row does."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 import raw_data
-from warehouse import Dbt, Snowflake, manifest, read
+from warehouse import Dbt, Snowflake, Trino, manifest, read
 
 from tickvault.local.snowflake.process import Emulator
 
@@ -36,6 +37,55 @@ def test_trades_carry_what_was_known_when_they_were_made(snowflake_dbt: Dbt, raw
         before = [tier for at, tier in known if at <= trade["transaction_timestamp"]]
         assert trade["customer_tier"] == (before[-1] if before else known[0][1])
         assert trade["dq_status"] == "passed"
+
+
+PRICES = ("sat_asset_price_crypto", "sat_asset_price_stock")
+
+
+def check_widening(dbt: Dbt) -> None:
+    """Give the price satellites the digits of an earlier day and a row that nothing else has, and build again."""
+    warehouse = dbt.warehouse
+    build = ("run", "--vars", "{lookback_hours: 100000}", "--select", *(f"+{name}" for name in PRICES))
+    dbt.run(*build)
+    expected = {name: read(warehouse, f"vault.{name}") for name in PRICES}
+    for name, rows in expected.items():
+        types = warehouse.columns(f"vault.{name}")
+        prices = [c for c in types if c.endswith(("price", "_low", "_high"))]
+        columns = ", ".join(f"cast({c} as decimal(38,10)) as {c}" if c in prices else c for c in types)
+        warehouse.query(
+            f"CREATE OR REPLACE TABLE vault.{name} AS SELECT {columns} FROM vault.{name} WHERE price >= 0.0001"
+        )
+        forgotten = ", ".join("'forgotten'" if c == "asset_hk" else c for c in types)
+        one = " AND ".join(f"{c} = '{rows[0][c]}'" for c in ("hashdiff", "asset_hk"))
+        warehouse.query(f"INSERT INTO vault.{name} SELECT {forgotten} FROM vault.{name} WHERE {one}")
+    dbt.run(*build)
+    for name, rows in expected.items():
+        found = read(warehouse, f"vault.{name}")
+        forgotten_rows = [row for row in found if row["asset_hk"] == "forgotten"]
+        assert forgotten_rows, f"{name} lost what nothing else has"
+        assert {row["price"] for row in forgotten_rows} == {rows[0]["price"]}
+        kept = sorted(str(row) for row in found if row["asset_hk"] != "forgotten")
+        assert kept == sorted(map(str, rows)), f"{name} is not what it was"
+    fine = f"SELECT min(price) FROM vault.{PRICES[0]}"
+    assert 0 < warehouse.query(fine)[0][0] < Decimal("0.0000001")
+
+
+def test_a_satellite_of_an_earlier_day_gets_the_digits_of_a_price(small: Dbt) -> None:
+    small.warehouse.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
+    small.warehouse.query("ALTER TABLE staging.raw_cryptobars DROP COLUMN price_unit")  # no load since the release
+    check_widening(small)
+
+
+@pytest.mark.engine("trino")
+def test_a_satellite_in_trino_gets_the_digits_of_a_price(
+    trino: Trino, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trino.reset()
+    trino.built = None
+    trino.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
+    folder = tmp_path_factory.getbasetemp() / "dbt-trino"
+    folder.mkdir(exist_ok=True)
+    check_widening(Dbt(trino, folder))
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_indicators_are_the_textbooks(snowflake_dbt: Dbt) -> None:
     series: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in read(snowflake_dbt.warehouse, "build_marts.fct_asset_indicators"):
         series.setdefault((row["asset_hk"], row["source"]), []).append(row)
-    assert len(series) == 7 * 2 + 8
+    assert len(series) == 7 * 2 + 9
     for key, rows in series.items():
         rows.sort(key=lambda row: row["price_date"])
         for row, textbook in zip(rows, expected([r["adj_close_price"] for r in rows]), strict=True):
@@ -68,4 +68,4 @@ def test_one_series_of_an_asset_is_primary(snowflake_dbt: Dbt) -> None:
         "SELECT asset_type, source, count(DISTINCT asset_hk) FROM build_marts.fct_asset_indicators WHERE is_primary "
         "GROUP BY asset_type, source ORDER BY asset_type"
     )
-    assert primary == [("crypto", "binance", 7), ("stock", "yfinance", 8)]
+    assert primary == [("crypto", "binance", 7), ("stock", "yfinance", 9)]

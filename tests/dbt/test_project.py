@@ -57,7 +57,8 @@ def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_
         assert f"macro.tickvault.{name}" not in real["macros"]
         assert f"macro.dbt_snowflake.{name}" in real["macros"]
     mine = {m["name"] for m in real["macros"].values() if m["package_name"] == "tickvault"}
-    assert {n for n in mine if n.startswith("snowflake__")} == {"snowflake__hash_text", "snowflake__md5_hex"}
+    own = {f"snowflake__{name}" for name in ("hash_text", "md5_hex", "replace_table")}
+    assert {n for n in mine if n.startswith("snowflake__")} == own
 
 
 def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> None:
@@ -66,12 +67,17 @@ def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> 
     assert "TICKVAULT.vault.sat_transaction_personal" in sql
 
 
-def test_an_old_divergence_is_a_warning(real: dict[str, Any]) -> None:
+def test_one_wrong_price_is_a_warning_and_many_are_an_error(real: dict[str, Any]) -> None:
     tests = {n["name"]: n for n in real["nodes"].values() if n["resource_type"] == "test"}
-    recent, old = tests["sources_agree_within_the_band"], tests["sources_agreed_within_the_band"]
-    assert (recent["config"]["severity"].lower(), old["config"]["severity"]) == ("error", "warn")
-    [since] = re.findall(r"price_date >= cast\('(\S+)' as date\)", recent["compiled_code"])
-    assert f"price_date < cast('{since}' as date)" in old["compiled_code"]
+    severity = {name: test["config"]["severity"].lower() for name, test in tests.items()}
+    assert {name for name, word in severity.items() if word == "warn" and not name.startswith("fresh_")} == {
+        "sources_agree_within_the_band",
+        "prices_are_positive",
+        "rsi_within_0_and_100",
+    }
+    for name in ("few_assets_have_suspect_prices", "few_assets_have_a_wrong_rsi"):
+        assert severity[name] == "error"
+        assert "suspect_assets > 3 and 100 * suspect_assets > 10 * all_assets" in tests[name]["compiled_code"]
 
 
 def test_no_engine_is_named_outside_the_dispatch_files() -> None:
@@ -87,11 +93,11 @@ def test_no_engine_is_named_outside_the_dispatch_files() -> None:
     assert named == []
 
 
-def test_only_two_macros_are_dispatched() -> None:
+def test_only_three_macros_are_dispatched() -> None:
     calls = [
         name for f in (PROJECT / "macros").rglob("*.sql") for name in re.findall(r"dispatch\('(\w+)'", f.read_text())
     ]
-    assert sorted(calls) == ["hash_text", "md5_hex"]
+    assert sorted(calls) == ["hash_text", "md5_hex", "replace_table"]
 
 
 def test_keys_are_never_made_by_what_engines_disagree_on() -> None:
@@ -101,7 +107,7 @@ def test_keys_are_never_made_by_what_engines_disagree_on() -> None:
 
 
 def test_every_model_says_its_grain_and_runs_on_both_engines(models: dict[str, dict[str, Any]]) -> None:
-    assert len(models) == 41
+    assert len(models) == 42
     for name, model in models.items():
         assert "One row per" in model["description"], name
         assert {"snowflake", "trino"} <= set(model["tags"]), name
@@ -109,7 +115,7 @@ def test_every_model_says_its_grain_and_runs_on_both_engines(models: dict[str, d
 
 def test_marts_and_semantic_models_are_under_contract(models: dict[str, dict[str, Any]]) -> None:
     published = {n: m for n, m in models.items() if m["schema"] in {"build_marts", "build_semantic"}}
-    assert len(published) == 13
+    assert len(published) == 14
     for name, model in published.items():
         assert model["contract"]["enforced"], name
         assert all(column["data_type"] for column in model["columns"].values()), name

@@ -105,6 +105,7 @@ class Snowflake:
         "int64": "number(38,0)",
         "timestamp[us, tz=UTC]": "timestamp_ntz(6)",
         "decimal128(38, 10)": "number(38,10)",
+        "decimal128(38, 18)": "number(38,18)",
     }
 
     def environment(self) -> dict[str, str]:
@@ -188,6 +189,7 @@ class Trino:
         "int64": "bigint",
         "timestamp[us, tz=UTC]": "timestamptz",
         "decimal128(38, 10)": "numeric(38,10)",
+        "decimal128(38, 18)": "numeric(38,18)",
     }
 
     def environment(self) -> dict[str, str]:

@@ -81,12 +81,18 @@ class Platform:
         names = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         return {name: self.table(name) for (name,) in self.query(names)}
 
-    def table(self, name):
-        ((columns,),) = self.query(
-            f"""SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
+    def columns(self):
+        """Return each raw table's columns as it has them now, numbers with the digits they had in those days."""
+        found = self.query(
+            """SELECT table_name, string_agg(quote_ident(column_name)
+                || CASE data_type WHEN 'numeric' THEN '::numeric(38,10)' ELSE '' END, ', ' ORDER BY ordinal_position)
             FROM information_schema.columns
-            WHERE table_schema = 'public' AND table_name = '{name}' AND column_name <> 'load_timestamp'"""
+            WHERE table_schema = 'public' AND column_name <> 'load_timestamp' GROUP BY table_name"""
         )
+        return dict(found)
+
+    def table(self, name):
+        columns = (self.columns() | self.columns_then)[name]
         of_all = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM (SELECT {columns} FROM public.{name}) t"
         ((rows, checksum),) = self.query(of_all)
         return {"rows": rows, "hash": str(checksum)}
@@ -108,6 +114,7 @@ def platform(simulator, postgres_uri, make_settings, tmp_path):
     fields = {name.lower(): value for name, value in postgres_environment(uri).items()}
     platform = Platform(tmp_path, uri, simulator, make_settings(**fields, lake_path=tmp_path / "lake"))
     platform.query((FIXTURE / "ledger.sql").read_text(encoding="utf-8"))
+    platform.columns_then = platform.columns()
     simulator.clear_faults()
     simulator.forget_requests()
     return platform
@@ -206,7 +213,7 @@ def test_open_rejects_are_found_and_replayed_once_they_fit(platform):
     assert platform.query(f"SELECT count(*) FROM data_platform.rejects {open_}") == [(0,)]
     assert again in platform.run("load", "postgres")["packages"]
     closes = f"SELECT symbol, close::text FROM raw_cryptobars WHERE package_id = '{again}'"
-    assert platform.query(closes) == [("BTC", "95449.5400000000")]
+    assert platform.query(closes) == [("BTC", "95449.540000000000000000")]
 
 
 def test_what_a_killed_run_left_is_swept_up(platform):

@@ -1,6 +1,9 @@
 """Killed at any point on its way into the lake and run again, an extract leaves what an undisturbed one leaves."""
 
 import os
+import random
+import signal
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +38,8 @@ class Platform:
 
     settings: Callable[..., Settings]
 
-    def run(self, job: Job, fault_at: str | None = None) -> int:
-        """Run a job as a process of its own and return how it ended."""
+    def run(self, job: Job, fault_at: str | None = None, kill_after: float | None = None) -> int:
+        """Run a job as a process of its own, killed after so many seconds, and return how it ended."""
         child = os.fork()
         if child == 0:
             code = 1
@@ -44,6 +47,9 @@ class Platform:
                 code = run_job(job, self.settings(fault_at=fault_at), SLOT)
             finally:
                 os._exit(code)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     def extract(self, fault_at: str | None = None) -> int:
@@ -115,6 +121,17 @@ def test_killed_and_run_again(undisturbed, platform, simulator, point):
     # A manifest that was written is adopted: its slot is sealed and is not fetched again.
     assert after == before + (point != "between_manifest_and_ledger")
     assert platform.checksums() == undisturbed
+
+
+def test_killed_at_random_moments_and_run_again(undisturbed, platform):
+    """Kill extract and load whenever, as often as ``SOAK_KILLS`` says; ``SOAK_SEED`` repeats the moments of a run."""
+    seed = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+    chance = random.Random(seed)
+    for _ in range(int(os.environ.get("SOAK_KILLS", "5"))):
+        job = chance.choice([Extraction("binance"), Loading("postgres")])
+        assert platform.run(job, kill_after=chance.uniform(0, 0.8)) in {-signal.SIGKILL, 0}, seed
+    assert platform.extract() == 0
+    assert platform.checksums() == undisturbed, f"SOAK_SEED={seed}"
 
 
 def test_a_sealed_slot_is_never_fetched_again_and_says_so(platform, simulator):

@@ -16,6 +16,7 @@ from tickvault.core.errors import (
     PlatformError,
     SinkUnavailableError,
 )
+from tickvault.core.holding import Holding
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
@@ -64,6 +65,12 @@ class Warehouse(Sink):
 
     def count(self) -> int:
         return len(self.loaded())
+
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        return Holding(stream.name, frozenset(stream.schema.names), "", 0)
+
+    def forget(self, stream: Stream) -> None:
+        raise NotImplementedError
 
     def loaded(self) -> set[str]:
         return set(self.databases.get(self.settings.snowflake_database, ()))

@@ -23,7 +23,7 @@ from tickvault.core.errors import ConfigError, LoadRejectedError, SchemaMismatch
 from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
-from tickvault.core.stream import Stream, required
+from tickvault.core.stream import MONEY, PRICE, Stream, required
 from tickvault.engines.postgres.errors import RetryableError
 from tickvault.engines.postgres.session import PostgresSession
 from tickvault.engines.postgres.tables import sql_type
@@ -104,7 +104,7 @@ def test_tables_have_the_streams_columns_in_order(
     if stream.name.startswith("raw_cryptoprices_"):
         assert names[:8] == [*stream.schema.names[:6], *OBSERVED]
     if stream is streams.STOCK_YFINANCE:
-        assert names[:21] == [*stream.schema.names[:-1], *OBSERVED]
+        assert names[:21] == [*stream.schema.names[:-2], *OBSERVED]
     assert next(row[3] for row in found if row[0] == "row_version") == "C"
 
 
@@ -446,3 +446,33 @@ def test_times_a_microsecond_apart_are_two_keys(sink: PostgresSink, lake: Lake, 
     batch = pa.RecordBatch.from_pylist(rows, schema=STREAM.schema)
     sink.write(STREAM, lake.land("binance", STREAM, [Batch(STREAM, batch)], Slot.of(NOON), "run"), "run")
     assert prices(other) == [0, 1]
+
+
+# The digits of a price
+
+
+def test_numerics_are_read_with_their_columns_own_type(sink: PostgresSink, settings: Settings, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, "9.123456789e-06", ("PEPE",)), "run")
+    with closing(PostgresSession(settings)) as session:
+        session.run(f"CREATE VIEW summed AS SELECT sum(price) AS total FROM public.{STREAM.name}")
+        session.commit()
+        read = pa.concat_tables(session.arrow(f"public.{STREAM.name}"))
+        assert (read.schema.field("price").type, read.schema.field("volume").type) == (PRICE, MONEY)
+        assert read.column("price").to_pylist() == [Decimal("9.123456789e-06")]
+        summed = pa.concat_tables(session.arrow("public.summed"))
+        assert summed.column("total").to_pylist() == ["0.000009123456789000"], "no type to go by: its text"
+
+
+def test_a_view_in_the_way_of_a_wider_price_is_named(
+    sink: PostgresSink, settings: Settings, lake: Lake, other: Connection
+) -> None:
+    sink.write(STREAM, land(lake, symbols=("BTC",)), "run")
+    ask(other, f"ALTER TABLE {STREAM.name} ALTER price TYPE numeric(38,10)")  # as it was once
+    ask(other, f"CREATE VIEW mine AS SELECT price FROM {STREAM.name}")
+    package = land(lake, "9.123456789e-06", ("PEPE",), revision=1)
+    with PostgresSink(settings, lake) as released, pytest.raises(LoadRejectedError, match="view mine"):
+        released.write(STREAM, package, "run")
+    ask(other, "DROP VIEW mine")
+    with PostgresSink(settings, lake) as released:
+        assert released.write(STREAM, package, "run").inserted == 1
+    assert prices(other) == [1, Decimal("9.123456789e-06")]

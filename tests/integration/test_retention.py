@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from tickvault.cli import root
 from tickvault.core.batch import Batch, LoadResult
-from tickvault.core.package import Package, Reject
+from tickvault.core.package import Package, Purpose, Reject
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.engines.storage import FolderStorage, open_storage
@@ -112,7 +112,7 @@ def landed(ledger: Ledger, lake: Lake, days: float, *, replays: tuple[str, ...] 
     rejects = () if replays else (Reject("BTC", "price", "is missing", {}),)
     batch = Batch(STREAM, pa.RecordBatch.from_pylist([], STREAM.schema), None, (), rejects)
     slot, revision = Slot.of(ago(days)), 1 if replays else 0
-    package = lake.land("binance", STREAM, [batch], slot, "run", revision, replays)
+    package = lake.land("binance", STREAM, [batch], slot, "run", revision, Purpose(replays=replays))
     ledger.packages.register(STREAM, package, rejects)
     ledger.loads.mirror("postgres", package, LoadResult(), "run")
     for table, column in (("packages", "registered_at"), ("rejects", "created_at")):

@@ -1,5 +1,7 @@
 """The lake's guarantee, on a folder and on the real MinIO: one writer creates a key, and nothing is overwritten."""
 
+import errno
+import http.client
 import os
 import subprocess
 import threading
@@ -10,7 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3.exceptions
 import pytest
+import s3transfer.exceptions
+import urllib3
+from boto3.exceptions import S3UploadFailedError
+from botocore import exceptions as botocore
+from botocore.exceptions import ClientError
 
 from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.engines.storage import Storage, open_storage
@@ -172,6 +180,163 @@ def test_an_endpoint_that_is_not_there_is_transient(make_settings):
     storage = open_storage(make_settings(**_s3("http://127.0.0.1:1")))
     with pytest.raises(SinkUnavailableError, match=r"127\.0\.0\.1:1"):
         storage.put_if_absent("k", b"")
+
+
+def _answer(status: int, code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
+
+
+def _wrapped(cause: Exception) -> Exception:
+    error = S3UploadFailedError("Failed to upload")
+    error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "meant"),
+    [
+        (boto3.exceptions.RetriesExceededError(TimeoutError("read")), SinkUnavailableError),
+        (s3transfer.exceptions.RetriesExceededError(TimeoutError("read")), SinkUnavailableError),
+        (s3transfer.exceptions.TransferNotDoneError("cancelled"), SinkUnavailableError),
+        (botocore.ReadTimeoutError(endpoint_url="http://lake"), SinkUnavailableError),
+        (botocore.ConnectionClosedError(endpoint_url="http://lake"), SinkUnavailableError),
+        (botocore.EndpointConnectionError(endpoint_url="http://lake"), SinkUnavailableError),
+        (botocore.IncompleteReadError(actual_bytes=1, expected_bytes=2), SinkUnavailableError),
+        (urllib3.exceptions.ProtocolError("connection broken"), SinkUnavailableError),
+        (http.client.IncompleteRead(b""), SinkUnavailableError),
+        (ConnectionResetError("reset by peer"), SinkUnavailableError),
+        (_answer(503, "SlowDown"), SinkUnavailableError),
+        (_answer(400, "RequestTimeout"), SinkUnavailableError),
+        (_answer(507, "XMinioStorageFull"), SinkUnavailableError),
+        (_wrapped(_answer(503, "ServiceUnavailable")), SinkUnavailableError),
+        (_wrapped(_answer(403, "AccessDenied")), ConfigError),
+        (_answer(404, "NoSuchBucket"), ConfigError),
+        (_answer(301, "PermanentRedirect"), ConfigError),
+        (botocore.NoCredentialsError(), ConfigError),
+        (botocore.PartialCredentialsError(provider="env", cred_var="secret"), ConfigError),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), ConfigError),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SinkUnavailableError),
+    ],
+)
+def test_whatever_a_storage_client_gives_up_with_is_mapped(make_settings, monkeypatch, tmp_path, raised, meant):
+    storage = open_storage(make_settings(**_s3("http://127.0.0.1:1")))
+
+    def give_up(*_: object, **__: object) -> None:
+        raise raised
+
+    for name in ("upload_file", "download_file", "get_object", "put_object", "head_bucket"):
+        monkeypatch.setattr(storage.client, name, give_up)
+    part = tmp_path / "part"
+    part.write_bytes(b"rows")
+    for call in (
+        lambda: storage.put_file("k", part),
+        lambda: storage.put_if_absent("k", b""),
+        lambda: storage.get("k"),
+        lambda: storage.fetch("k", tmp_path),
+        storage.require,
+    ):
+        with pytest.raises(meant):
+            call()
+
+
+def test_a_bucket_that_is_not_there_is_not_a_key_that_is_not_there(make_settings, monkeypatch, tmp_path):
+    """HEAD, with which a download begins, has no body that could tell the two apart."""
+    storage = open_storage(make_settings(**_s3("http://127.0.0.1:1")))
+
+    def head_says(error: Exception) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(storage.client, "download_file", fail)
+
+    head_says(_answer(404, "404"))
+    monkeypatch.setattr(storage.client, "head_bucket", lambda **_: {})
+    with pytest.raises(FileNotFoundError):
+        storage.fetch("k", tmp_path)
+
+    def no_bucket(**_: object) -> None:
+        raise _answer(404, "404")
+
+    monkeypatch.setattr(storage.client, "head_bucket", no_bucket)
+    with pytest.raises(ConfigError, match="MINIO_BUCKET"):
+        storage.fetch("k", tmp_path)
+    with pytest.raises(ConfigError, match="MINIO_BUCKET"):
+        storage.require()
+
+
+def test_an_endpoint_that_is_no_address_is_configuration(make_settings):
+    with pytest.raises(ConfigError, match="MINIO_ENDPOINT"):
+        open_storage(make_settings(**_s3("minio:9000")))
+
+
+@pytest.mark.parametrize(
+    ("number", "meant", "advice"),
+    [
+        (errno.EROFS, ConfigError, "read-only"),
+        (errno.EACCES, ConfigError, "owner and mode"),
+        (errno.EPERM, ConfigError, "owner and mode"),
+        (errno.ENOTDIR, ConfigError, "check what lies there"),
+        (errno.ENOSPC, SinkUnavailableError, "free some space"),
+        (errno.EDQUOT, SinkUnavailableError, "free some space"),
+        (errno.EIO, SinkUnavailableError, "look at its disk"),
+    ],
+)
+def test_only_a_full_folder_advises_to_free_space(make_settings, tmp_path, monkeypatch, number, meant, advice):
+    storage, part = open_storage(make_settings(lake_path=tmp_path)), tmp_path / "part"
+    part.write_bytes(b"rows")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    for call in (lambda: storage.put_file("k", part), lambda: storage.put_if_absent("k", b"")):
+        with pytest.raises(meant, match=advice) as said:
+            call()
+        assert ("free some space" in str(said.value)) == (advice == "free some space")
+
+
+@pytest.mark.parametrize("other_device", [False, True])
+def test_bytes_and_names_are_on_the_disk_before_a_part_counts_as_stored(
+    make_settings, tmp_path, monkeypatch, other_device
+):
+    """A log of what is synced and named, in its order; the folders above are new, so their names are synced too."""
+    storage, part, log = open_storage(make_settings(lake_path=tmp_path / "lake")), tmp_path / "part", []
+    part.write_bytes(b"rows")
+    fsync, link, rename = os.fsync, os.link, Path.rename
+
+    def logged_fsync(handle: int) -> None:
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        log.append(("sync", place if place.is_dir() else "bytes", os.fstat(handle).st_size))
+        fsync(handle)
+
+    def logged_rename(path: Path, place: Path) -> Path:
+        if other_device:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        log.append(("name", place, 0))
+        return rename(path, place)
+
+    def logged_link(path: str, place: Path) -> None:
+        log.append(("name", place, 0))
+        link(path, place)
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "link", logged_link)
+    monkeypatch.setattr(Path, "rename", logged_rename)
+    storage.put_file("a/b/part", part)
+    place = storage.root / "a/b/part"
+    assert place.read_bytes() == b"rows"
+    assert not part.exists()
+    assert [p.name for p in place.parent.iterdir()] == ["part"]
+    named = [entry[0] for entry in log].index("name")
+    assert [entry[1:] for entry in log[:named]] == [("bytes", 4)] * (2 if other_device else 1)
+    synced = [entry[1] for entry in log[named + 1 :]]
+    assert synced == [place.parent, *place.parent.parents][: len(synced)]
+    assert synced[-1] == storage.root.parent
+
+
+def test_a_folder_that_does_not_exist_is_said_where_it_is_needed(make_settings, tmp_path):
+    with pytest.raises(ConfigError, match="LAKE_PATH"):
+        open_storage(make_settings(lake_path=tmp_path / "not-mounted")).require()
 
 
 def test_no_lake_at_all_names_the_settings(make_settings):

@@ -140,3 +140,20 @@ def test_the_readme_names_only_commands_there_are():
     text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"tickvault (?:local )?([a-z][a-z-]+)(?= |`|$)", text, flags=re.MULTILINE))
     assert named - {"charts"} <= set(COMMANDS), f"no such command: {named - set(COMMANDS)}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--days", "0"], "--days 0: give a number of days from 1 to 36,600"),
+        (["--days", "-1"], "--days -1"),
+        (["--slot", "2126-11-20"], "lies in the future"),
+        (["--slot", "1999-11-20"], "is before 2000-01-01"),
+    ],
+)
+def test_an_extract_that_cannot_be_meant_is_refused_with_a_sentence(monkeypatch, tmp_path, arguments, said):
+    monkeypatch.setenv("LAKE_PATH", str(tmp_path / "lake"))
+    done = CliRunner().invoke(root, ["extract", "binance", "--dry-run", *arguments])
+    assert done.exit_code != 0
+    assert said in f"{done.output}{done.exception}"
+    assert not (tmp_path / "lake").exists()

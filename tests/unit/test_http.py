@@ -1,22 +1,35 @@
 """The HTTP client against a real server on a local socket; time is a clock that only sleeping moves."""
 
 import gzip
+import itertools
+import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, Overflow
 from email.utils import format_datetime
+from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from time import sleep as wait
+from types import SimpleNamespace
 
 import pytest
+from idna import IDNAError
+from urllib3.exceptions import DecodeError, LocationParseError
 
 from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
 from tickvault.core.settings import Settings
+from tickvault.engines.http.answer import refuse
 from tickvault.engines.http.client import HttpClient, Provider, RefusedRequestError
 
 KEYED = Provider("prices", per_minute=6000, key_setting="PRICES_KEY", url_setting="PRICES_URL")
 KEYLESS = Provider("open", per_minute=6000, url_setting="OPEN_URL", blocked_hint="set OPEN_URL to https://elsewhere")
 SECRET = "s3cr3t-key"
+ROOT = Path(__file__).parents[1] / "fixtures/cases"
 
 
 class Server(ThreadingHTTPServer):
@@ -306,3 +319,169 @@ def test_text_is_decoded_by_its_charset_else_as_utf_8(client, server):
     assert client.get_text(KEYED, server.url) == "é"
     server.answers = [(200, {"Content-Type": "text/html"}, "é".encode())]
     assert client.get_text(KEYED, server.url) == "é"
+
+
+ARTICLE = Provider("article", per_minute=6000, attempts=1)
+LABEL = "n" * 64
+
+
+def test_a_redirect_in_latin_1_is_followed_to_the_bytes_it_names(client, server):
+    location = (ROOT / "01-redirect-latin1.http").read_bytes().splitlines()[1].partition(b": ")[2].decode("latin-1")
+    server.answers = [(301, {"Location": location}, b""), ok(b"[1]")]
+    assert client.get_json(ARTICLE, server.url) == [1]
+    assert server.asked[-1][0] == "/a/caf%E9"
+    server.answers = [(301, {"Location": "/a/café".encode().decode("latin-1")}, b""), ok(b"[2]")]
+    assert client.get_json(ARTICLE, server.url) == [2]
+    assert server.asked[-1][0] == "/a/caf%C3%A9"
+
+
+BAD = [
+    f"http://{LABEL}.com/x", "http://127.0.0.1:99999/x", "http://[::1/x", "http://[zz]/", "http://a..b/", "http:///x",
+    "http://\ud800.example/", "http://127.0.0.1:port/", "http://xn--\udcff/", "http://ex ample/", "http://.", "//x", "",
+    "http://ａ" + "é" * 70 + ".example/", "gopher://x/", "http://127.0.0.1:-1/", "http://%00/", "http://a\nb/",
+    "javascript:x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_what_is_no_address_is_one_refusal_and_a_setting_that_is_none_is_named(client, server, url):
+    with pytest.raises((SourceRejectedError, SourceUnavailableError)) as caught:
+        client.get_json(ARTICLE, url)
+    str(caught.value).encode()
+    once = Provider("once", per_minute=6000, url_setting="ONCE_URL", attempts=1)
+    with pytest.raises((ConfigError, SourceUnavailableError), match="check ONCE_URL"):
+        client.get_json(once, url)
+
+
+@pytest.mark.parametrize("url", [u for u in BAD if u and not u.startswith("//") and "\n" not in u and u.isascii()])
+def test_a_redirect_to_what_is_no_address_is_one_refusal_even_of_a_provider_that_is_set(client, server, url):
+    server.answers = [(302, {"Location": url}, b"")]
+    with pytest.raises((SourceRejectedError, SourceUnavailableError)):
+        client.get_json(Provider("once", per_minute=6000, url_setting="ONCE_URL", attempts=1), server.url)
+
+
+def test_a_redirect_without_end_is_refused(client, server):
+    server.answers = [(302, {"Location": "/again"}, b"")]
+    with pytest.raises(SourceRejectedError, match="without end"):
+        client.get_json(ARTICLE, server.url)
+    assert len(server.asked) == 11
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LocationParseError("x"), UnicodeError("x"), RecursionError("x"), IDNAError("x"), BadStatusLine("x"),
+        OverflowError("x"), DecodeError("x"), KeyError("x"), Overflow("x"),
+    ],
+)  # fmt: skip
+def test_whatever_the_libraries_raise_is_one_of_the_platforms_errors(client, server, monkeypatch, error):
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(client._session, "request", failing)
+    with pytest.raises((SourceRejectedError, SourceUnavailableError)):
+        client.get_json(ARTICLE, server.url)
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"),
+    [
+        ("9" * 400, 366 * 86400), ("١٢", None), ("-5", None), ("1e9", None), ("", None), ("²", None),
+        ("Wed, 01 Jan 99999 00:00:00 GMT", None), ("Fri, 31 Dec 9999 23:59:59 -1400", None),
+        ("Mon, 01 Jan 0001 00:00:00 +1400", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 366 * 86400), ("soon, (", None),
+        ("Thu, 99 Nov 2026 10:00:00 GMT", None), (", ,", None), ("Thu, 19 Nov 2026 10:00:00 +999999999", None),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("date", ["Thu, 19 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "x", ""])
+def test_an_absurd_retry_after_says_nothing_or_a_year(client, server, wait, seconds, date):
+    response = SimpleNamespace(status_code=429, headers={"Retry-After": wait, "Date": date}, encoding=None)
+    with pytest.raises(RateLimitError) as caught:
+        refuse(ARTICLE, "here", response, b"")
+    assert caught.value.retry_after == seconds
+
+
+def dripping(listener, pieces):
+    """Answer each who comes with the pieces, one every 50 ms."""
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                with peer, suppress(OSError):
+                    peer.recv(65536)
+                    for piece in pieces():
+                        peer.sendall(piece)
+                        wait(0.05)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def letters(text):
+    return (bytes([byte]) for byte in itertools.cycle(text))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        lambda: letters(b"HTTP/1.1 200 OK" + b" " * 1000),
+        lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], letters(b"x")),
+        lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"], letters(b"[")),
+        lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], letters(b"0")),
+    ],
+    ids=["status line", "header", "continue", "body", "chunk's size"],
+)
+def test_an_answer_that_drips_in_ends_with_its_deadline(client, pieces):
+    slow = Provider("slow", per_minute=6000, url_setting="SLOW_URL", attempts=1, read_timeout=0.2)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        dripping(listener, pieces)
+        started = monotonic()
+        with pytest.raises(SourceUnavailableError):
+            client.get_json(slow, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        assert 0.7 < monotonic() - started < 3
+
+
+def test_the_deadline_is_no_later_than_the_end_of_the_time_budget():
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        dripping(listener, lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], letters(b"x")))
+        patient = Provider("patient", per_minute=6000, attempts=1, read_timeout=20)
+        started = monotonic()
+        url, settings = f"http://127.0.0.1:{listener.getsockname()[1]}/", Settings.load(http_time_budget=1.5)
+        with HttpClient(settings) as client, pytest.raises(SourceUnavailableError):
+            client.get_json(patient, url)
+        assert monotonic() - started < 4
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_bomb_is_put_out_before_it_fills_the_memory(client, server, links):
+    body = b"[" + b" " * 300_000_000
+    for _ in range(links):
+        body = gzip.compress(body, 6)
+    server.answers = [ok(body, **{"Content-Encoding": ", ".join(["gzip"] * links)})]
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceRejectedError, match="larger than 32 MiB"):
+            client.get_json(ARTICLE, server.url)
+        assert tracemalloc.get_traced_memory()[1] < 120_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_in_a_redirect_is_not_even_read(client, server):
+    bomb = gzip.compress(b" " * 300_000_000)
+    server.answers = [(302, {"Location": "/there", "Content-Encoding": "gzip"}, bomb), ok(b"[1]")]
+    tracemalloc.start()
+    try:
+        assert client.get_json(ARTICLE, server.url) == [1]
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "charset", ["idna", "base64", "undefined", "punycode", "\0", "utf-7", "unicode_escape", "rot13", "x" * 500]
+)
+def test_a_charset_that_is_none_is_read_as_utf_8(client, server, charset):
+    server.answers = [(200, {"Content-Type": f"text/html; charset={charset}"}, "é".encode())]
+    assert client.get_text(ARTICLE, server.url)

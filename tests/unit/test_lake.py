@@ -188,7 +188,7 @@ def test_a_column_of_another_type_is_named(lake):
     wrong = wrong.set_column(
         3, pa.field("price", pa.float64(), nullable=False), wrong.column("price").cast(pa.float64())
     )
-    with pytest.raises(SchemaMismatchError, match=r"price: expected decimal128\(38, 10\), found double"):
+    with pytest.raises(SchemaMismatchError, match=r"price: expected decimal128\(38, 18\), found double"):
         land(lake, Batch(CRYPTO_BINANCE, wrong))
     with pytest.raises(SchemaMismatchError, match="volume: expected"):
         land(lake, Batch(CRYPTO_BINANCE, prices("BTC").drop_columns(["volume"])))

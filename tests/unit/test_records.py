@@ -1,14 +1,16 @@
 """Every way a provider's value can be wrong, and what is said about it."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, Overflow
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickvault.core import iso, values
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.records import Epoch, RecordBuilder, require_fields
 from tickvault.core.stream import INSTANT, Area, Stream, amount, required
@@ -74,8 +76,12 @@ def test_a_good_record_becomes_a_row_of_the_streams_schema():
         ({"price": True}, "price", "a bool where"),
         ({"price": {"usd": 1}}, "price", "a dict where"),
         ({"price": "-1"}, "price", "price is '-1', less than 0"),
-        ({"price": "1e28"}, "price", "more than 28 digits"),
-        ({"price": "9999999999999999999999999999.99999999999"}, "price", "more than 28 digits"),
+        ({"price": "1e20"}, "price", "more than 20 digits"),
+        ({"price": "99999999999999999999.9999999999999999999"}, "price", "more than 20 digits"),
+        ({"volume": "1e28"}, "volume", "more than 28 digits"),
+        ({"price": "1e-19"}, "price", "which 18 digits after the point would make another number"),
+        ({"price": "1e-999999999"}, "price", "another number"),
+        ({"price": "0.0000000001234567894"}, "price", "another number"),
         ({"symbol": "B\0TC"}, "symbol", "NUL"),
         ({"symbol": "\ud800"}, "symbol", "lone surrogate"),
         ({"symbol": 7}, "symbol", "an int where text is due".replace("an int", "a int")),
@@ -86,6 +92,16 @@ def test_a_good_record_becomes_a_row_of_the_streams_schema():
         ({"observed_at": 1570543246606}, "observed_at", "which is not a time"),
         ({"observed_at": Epoch("soon")}, "observed_at", "not a number"),
         ({"observed_at": Epoch(10**30)}, "observed_at", "beyond the calendar"),
+        ({"observed_at": Epoch(Decimal("1e999999"))}, "observed_at", "beyond the calendar"),
+        ({"observed_at": Epoch("-1e999999")}, "observed_at", "beyond the calendar"),
+        ({"observed_at": "2026-01-01T00:00:00x00:00Z"}, "observed_at", "not a time in ISO 8601"),
+        ({"observed_at": "2026-01-01700:00:00Z"}, "observed_at", "not a time in ISO 8601"),
+        ({"observed_at": "2026-W01-1T00:00:00Z"}, "observed_at", "not a time in ISO 8601"),
+        ({"observed_at": "２０２６-01-01T00:00:00Z"}, "observed_at", "not a time in ISO 8601"),
+        ({"observed_at": "0001-01-01T00:00:00+14:00"}, "observed_at", "beyond the calendar"),
+        ({"observed_at": "10000-01-01T00:00:00Z"}, "observed_at", "not a time in ISO 8601"),
+        ({"price": Decimal("1e999999")}, "price", "more than 28 digits"),
+        ({"price": "1e999999999999999999999"}, "price", "price"),
         ({"observed_at": NOW + timedelta(hours=2)}, "observed_at", "lies in the future"),
     ],
 )
@@ -99,6 +115,71 @@ def test_a_value_that_does_not_fit_puts_its_record_aside(changes, column, reason
     if "NUL" not in reason and "surrogate" not in reason:  # what cannot be stored was replaced
         record = json.loads(json.dumps(reject.record))
         assert RecordBuilder(CRYPTO_BINANCE, NOW).build([record]).batch.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Overflow("x"), RecursionError("x"), KeyError("x"), OverflowError("x"), LookupError("no codec"), OSError(5)],
+)
+def test_an_error_nobody_foresaw_costs_one_record(monkeypatch, caplog, error):
+    original = values.iso.time
+
+    def failing(text):
+        if text.endswith("13Z"):
+            raise error
+        return original(text)
+
+    monkeypatch.setattr(values.iso, "time", failing)
+    rows = [GOOD | {"symbol": s, "observed_at": f"2026-01-01T00:00:{s}Z"} for s in ("12", "13", "14")]
+    records = RecordBuilder(CRYPTO_BINANCE, NOW).build(rows)
+    assert records.batch.column("symbol").to_pylist() == ["12", "14"]
+    (reject,) = records.rejects
+    assert (reject.item, reject.column) == ("13", "observed_at")
+    assert reject.reason == f"observed_at cannot be read: {type(error).__name__}"
+    assert "Traceback" in caplog.text
+    json.dumps(reject.record)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, 0, UTC)),
+        ("2026-01-02 03:04:05.1234567Z", datetime(2026, 1, 2, 3, 4, 5, 123456, UTC)),
+        ("2026-01-02T03:04:05,5+0530", datetime(2026, 1, 1, 21, 34, 5, 500000, UTC)),
+        ("2026-01-02T03:04-07:00", datetime(2026, 1, 2, 10, 4, 0, 0, UTC)),
+        ("2026-01-02t03:04:05z", datetime(2026, 1, 2, 3, 4, 5, 0, UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_by_the_grammar_of_iso_8601(text, expected):
+    assert build(observed_at=text).batch.to_pylist()[0]["observed_at"] == expected
+
+
+@given(
+    st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-9, minutes=-30))])), st.sampled_from("T ")
+)
+def test_whatever_python_writes_is_read_as_it_was_meant(time, separator):
+    assert iso.time(time.isoformat(separator)) == time
+
+
+@given(st.text(), st.integers(0, 24))
+def test_a_time_with_anything_in_a_wrong_place_is_none(text, place):
+    good = "2026-01-02T03:04:05+00:00"
+    spoilt = good[:place] + text + good[place + 1 :]
+    try:
+        read = iso.time(spoilt)
+    except ValueError:
+        return
+    assert re.fullmatch(r"[0-9:T +.,Zzt-]+", spoilt), read
+
+
+def test_a_record_that_is_put_aside_is_fit_for_jsonb_however_deep_and_odd():
+    deep = json.loads("[" * 900 + "]" * 900)
+    odd = {"price": deep, "symbol": {"a\0\ud800": ["\0"]}}
+    record = json.dumps(build(**odd).rejects[0].record, ensure_ascii=False)
+    assert "\0" not in record
+    record.encode()
+    assert '"a␀\\\\ud800": ["␀"]' in record
 
 
 def test_the_others_of_the_batch_stay():
@@ -129,16 +210,32 @@ def test_rejects_can_be_written_as_jsonb():
     assert build(price="x", observed_at=Epoch("soon")).rejects[0].record["observed_at"] == "soon"
 
 
-def test_only_digits_beyond_the_tenth_are_rounded_half_to_even():
-    prices = ["0.12345678905", "0.12345678915", "1408e-8", "0.00000000001"]
-    rows = [GOOD | {"symbol": str(n), "price": p} for n, p in enumerate(prices)]
+def test_only_digits_beyond_an_amounts_tenth_are_rounded_half_to_even():
+    volumes = ["0.12345678905", "0.12345678915", "1408e-8", "0.00000000001"]
+    rows = [GOOD | {"symbol": str(n), "volume": v} for n, v in enumerate(volumes)]
     batch = RecordBuilder(CRYPTO_BINANCE, NOW).build(rows).batch
     expected = ["0.1234567890", "0.1234567892", "0.0000140800", "0E-10"]
-    assert [str(p) for p in batch.column("price").to_pylist()] == expected
+    assert [str(v) for v in batch.column("volume").to_pylist()] == expected
 
 
-@given(st.decimals(min_value=0, max_value=Decimal(9999999999999999999999999999), places=10))
-def test_ten_digits_pass_unchanged(price):
+@pytest.mark.parametrize(
+    ("price", "stored"),
+    [
+        ("9.123456789e-06", "0.000009123456789"),
+        ("1.2345e-9", "0.0000000012345"),
+        ("1e-18", "0.000000000000000001"),
+        ("0", "0"),
+        ("0e-400", "0"),
+        ("189.839996337890625", "189.839996337890625"),
+        ("0.00000000123456789012", "0.000000001234567890"),  # 1e-10 of itself
+    ],
+)
+def test_a_price_is_stored_as_it_is_but_for_a_billionth(price, stored):
+    assert build(price=price).batch.to_pylist()[0]["price"] == Decimal(stored)
+
+
+@given(st.decimals(min_value=0, max_value=Decimal(99999999999999999999), places=18))
+def test_eighteen_digits_pass_unchanged(price):
     assert build(price=str(price)).batch.to_pylist()[0]["price"] == price
 
 
@@ -167,6 +264,7 @@ def test_every_other_type_is_read_strictly():
     assert RecordBuilder(MIXED, NOW).build([row]).batch.to_pylist() == [
         row | {"small": 7, "day": date(2026, 11, 20), "at": NOW, "cost": Decimal(3)}
     ]
+    assert RecordBuilder(MIXED, NOW).build([row | {"ratio": Decimal("1e400")}]).rejects[0].column == "ratio"
     wrong = {"id": 2**63, "small": 2**31, "ratio": "x", "flag": 1, "day": NOW, "at": NOW.date(), "cost": "-0.01"}
     for column, value in wrong.items():
         assert RecordBuilder(MIXED, NOW).build([row | {column: value}]).rejects[0].column == column

@@ -1,5 +1,6 @@
 """What a slot's revisions say together: a later one wins for what it speaks of, and hides nothing else."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -37,11 +38,22 @@ def test_what_a_slot_lacks_is_folded_from_all_its_revisions(later, missing):
     assert revisions.missing([R0, *later]) == missing
 
 
+def test_a_symbol_with_a_space_is_asked_for_again():
+    """26-symbol-with-space.csv"""
+    first = replace(R0, outcomes=(Outcome("BRK B", FAILED), Outcome("BRK", OK)))
+    assert revisions.missing([first]) == ("BRK B",)
+    later = replace(first, revision=1, outcomes=(Outcome("BRK", OK),))
+    assert revisions.missing([first, later]) == ("BRK B",)
+    news = (Outcome("BRK B", OK), Outcome("BRK B https://news.example/a b", FAILED))
+    assert revisions.missing([replace(first, outcomes=news)]) == ("BRK B",)
+    assert revisions.missing([replace(first, outcomes=news), replace(later, outcomes=(Outcome("BRK B", OK),))]) == ()
+
+
 def test_an_article_that_its_coins_later_reading_does_not_name_is_not_waited_for():
-    first = package(0, BTC=OK, BTC_url1=FAILED, ETH=OK, ETH_url2=FAILED)
+    first = package(0, BTC=OK, **{"BTC_a://1": FAILED}, ETH=OK, **{"ETH_a://2": FAILED})
     assert revisions.missing([first]) == ("BTC", "ETH")
-    assert revisions.missing([first, package(1, BTC=OK, BTC_url3=OK)]) == ("ETH",)
-    assert revisions.missing([first, package(1, replays=(first.id,), BTC_url1=OK)]) == ("ETH",)
+    assert revisions.missing([first, package(1, BTC=OK, **{"BTC_a://3": OK})]) == ("ETH",)
+    assert revisions.missing([first, package(1, replays=(first.id,), **{"BTC_a://1": OK})]) == ("ETH",)
 
 
 def share(*packages, rejects=()):

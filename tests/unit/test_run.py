@@ -165,3 +165,80 @@ def test_now_is_the_simulated_clock(make_settings):
     assert make_settings(tickvault_clock="2026-11-20T13:00:00Z").tickvault_clock == datetime(
         2026, 11, 20, 13, tzinfo=UTC
     )
+
+
+def start_elsewhere(settings, job: str, name: str | None = None):
+    """Begin a run on a connection of its own, as another process would; close it to kill that process."""
+    ledger = Ledger.open(settings)
+    return ledger, ledger.runs.start(job, SLOT, name)
+
+
+def test_a_run_whose_process_is_gone_is_settled_and_a_living_one_is_not(settings):
+    living, _ = start_elsewhere(settings, "settled-living")
+    killed, _ = start_elsewhere(settings, "settled-killed")
+    killed.close()
+    try:
+        with Ledger.open(settings) as ledger:
+            assert ledger.runs.settle() == [f"settled-killed/{SLOT}"]
+            assert ledger.runs.settle() == []
+        status, code, _, outcome = ended(settings, "settled-killed")
+        assert (status, code, outcome["error"]["type"]) == ("interrupted", None, "Killed")
+        assert ended(settings, "settled-living")[0] == "running"
+    finally:
+        living.close()
+
+
+def test_a_second_attempt_outlives_the_first(settings):
+    first, _ = start_elsewhere(settings, "settled-twice")
+    second, run = start_elsewhere(settings, "settled-twice")
+    try:
+        first.close()
+        with Ledger.open(settings) as ledger:
+            assert f"settled-twice/{SLOT}" not in ledger.runs.settle()
+        second.runs.finish(run, "complete", 0, {}, {})
+        assert ended(settings, "settled-twice")[:2] == ("complete", 0)
+    finally:
+        second.close()
+
+
+def test_runs_of_a_cluster_are_left_to_its_reconciliation(settings):
+    killed, _ = start_elsewhere(settings, "settled-pod", "settled-pod-29384")
+    killed.close()
+    with Ledger.open(settings) as ledger:
+        assert ledger.runs.settle() == []
+    assert ended(settings, "settled-pod")[0] == "running"
+
+
+def test_the_next_run_and_status_settle_what_was_killed(settings, make_settings):
+    start_elsewhere(settings, "settled-before")[0].close()
+    assert run_job(Work("settled-next"), settings, SLOT) == 0
+    assert ended(settings, "settled-before")[0] == "interrupted"
+
+
+@pytest.mark.parametrize("count", [0, 3, 90, 5000])
+def test_a_termination_message_is_valid_json_within_the_limit_and_says_what_it_leaves_out(settings, count):
+    def does(session: Session) -> None:
+        session.report.add(rows_read=count)
+        session.report.details["packages"] = [f"binance.raw_cryptobars.20261120T13{n:04}Z.r0" for n in range(count)]
+        session.report.details["failed"] = ["ü" * 5000] * (count // 10)
+
+    run_job(Work("load-many", does), settings, SLOT)
+    written = settings.tickvault_termination_log.read_bytes()
+    assert len(written) <= 4000
+    said = json.loads(written)
+    assert (said["rows_read"], said["exit_code"], said["job"]) == (count, 0, "load-many")
+    if count > 3:
+        *kept, rest = said["packages"]
+        assert rest == f"… and {count - len(kept)} more"
+    else:
+        assert len(said["packages"]) == count
+
+
+def test_a_full_disk_changes_neither_exit_code_nor_ledger(settings, make_settings, monkeypatch, postgres_settings):
+    def no_room(*_args, **_fields):
+        raise errors.SinkUnavailableError("TMPDIR is full")
+
+    monkeypatch.setattr("tickvault.runs.joblog.scratch", no_room)
+    full = make_settings(**postgres_settings, tickvault_termination_log="/dev/full")
+    assert run_job(Work("full-disk", fail(errors.ConfigError("no key"))), full, SLOT) == 78
+    assert ended(settings, "full-disk")[:2] == ("failed", 78)

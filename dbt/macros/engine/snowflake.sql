@@ -7,6 +7,9 @@ translate(regexp_replace({{ column }}, '^ +| +$', ''), 'abcdefghijklmnopqrstuvwx
 {{ column }}
 {%- elif type == 'number' -%}
 to_varchar(cast({{ column }} as decimal(38,10)))
+{%- elif type == 'price' -%}
+{%- set text = "to_varchar(cast(" ~ column ~ " as decimal(38,18)))" -%}
+substr({{ text }}, 1, length({{ text }}) - 8) || regexp_replace(right({{ text }}, 8), '0+$', '')
 {%- elif type == 'date' -%}
 to_varchar({{ column }}, 'YYYY-MM-DD')
 {%- elif type == 'time' -%}
@@ -20,4 +23,8 @@ rpad({{ text }} || case when length({{ text }}) = 19 then '.' else '' end, 26, '
 
 {% macro snowflake__md5_hex(expression) -%}
 md5({{ expression }})
+{%- endmacro %}
+
+{% macro snowflake__replace_table(relation, sql) -%}
+create or replace table {{ relation }} copy grants as {{ sql }}
 {%- endmacro %}

@@ -7,6 +7,9 @@ translate(trim(both ' ' from {{ column }}), 'abcdefghijklmnopqrstuvwxyz', 'ABCDE
 {{ column }}
 {%- elif type == 'number' -%}
 cast(cast({{ column }} as decimal(38,10)) as varchar)
+{%- elif type == 'price' -%}
+{%- set text = "cast(cast(" ~ column ~ " as decimal(38,18)) as varchar)" -%}
+substr({{ text }}, 1, length({{ text }}) - 8) || regexp_replace(substr({{ text }}, -8), '0+$', '')
 {%- elif type == 'date' -%}
 cast({{ column }} as varchar)
 {%- elif type == 'time' -%}
@@ -19,4 +22,8 @@ cast(cast({{ column }} as timestamp(6)) as varchar)
 
 {% macro trino__md5_hex(expression) -%}
 lower(to_hex(md5(to_utf8({{ expression }}))))
+{%- endmacro %}
+
+{% macro trino__replace_table(relation, sql) -%}
+{{ trino__create_table_as(False, relation, sql, 'replace') }}
 {%- endmacro %}

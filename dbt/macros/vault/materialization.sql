@@ -1,7 +1,7 @@
 {#
   How a vault table is kept: made once, then only inserted into, by one statement. It is never replaced, not even by
   --full-refresh: it remembers states that the raw tables no longer hold. A payload column that is new in the metadata
-  is added; rows from before have null there.
+  is added; rows from before have null there. One that has more digits in the metadata is widened.
 #}
 {% materialization vault, default, supported_languages=['sql'] %}
   {%- set existing = load_cached_relation(this) -%}
@@ -13,7 +13,9 @@
   {%- if existing is none -%}
     {%- call statement('main') -%}{{ create_table_as(False, relation, sql) }}{%- endcall -%}
   {%- else -%}
-    {%- set held = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
+    {%- set found = adapter.get_columns_in_relation(relation) -%}
+    {%- set held = found | map(attribute='name') | map('lower') | list -%}
+    {%- do widen_prices(relation, found, columns) -%}
     {%- for name, type in columns.items() if name not in held -%}
       {%- call statement('add_' ~ name) -%}alter table {{ relation }} add column {{ name }} {{ sql_type(type) }}{%- endcall -%}
     {%- endfor -%}
@@ -30,6 +32,32 @@ select {{ columns | join(', ') }} from (
 
   {{ return({'relations': [relation]}) }}
 {% endmaterialization %}
+
+{#
+  Give prices that a table holds with fewer digits after the point those they have now. No engine changes a scale in place,
+  so the table is made anew from itself, by one statement: all of it happens or nothing, and nobody sees it half done.
+#}
+{% macro widen_prices(relation, found, columns) -%}
+  {%- set narrow, selected = [], [] -%}
+  {%- for column in found -%}
+    {%- set name = column.name | lower -%}
+    {%- if columns.get(name) == 'price' and column.numeric_scale | int < 18 -%}
+      {%- do narrow.append(name) -%}
+      {%- do selected.append(as_type(name, 'price') ~ ' as ' ~ name) -%}
+    {%- else -%}
+      {%- do selected.append(name) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if narrow -%}
+    {%- do log('widening ' ~ narrow | join(', ') ~ ' of ' ~ relation, info=true) -%}
+    {%- call statement('widen') -%}{{ replace_table(relation, 'select ' ~ selected | join(', ') ~ ' from ' ~ relation) }}{%- endcall -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{# Make a table anew by one statement; what an engine has to bring, in macros/engine/. #}
+{% macro replace_table(relation, sql) -%}
+  {{ return(adapter.dispatch('replace_table', 'tickvault')(relation, sql)) }}
+{%- endmacro %}
 
 {# Whether the model's table exists, that is: whether this run adds to it. #}
 {% macro is_adding() -%}

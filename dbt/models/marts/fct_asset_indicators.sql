@@ -1,4 +1,5 @@
 -- Everything is computed from the adjusted close: a dividend is no loss. The close itself is what a holding is worth.
+-- A suspect bar is left out. A series has one currency, that of its newest bar, and dollar coins are dollars.
 with bars as (
     select
         asset_hk,
@@ -6,6 +7,9 @@ with bars as (
         asset_type,
         source,
         price_date,
+        quote_currency,
+        is_usd,
+        case when is_usd then 'USD' else quote_currency end as money,
         cast(close_price as double) as close_price,
         cast(adj_close_price as double) as adj_close_price,
         row_number() over (partition by asset_hk, source order by price_date desc) as age,
@@ -16,19 +20,30 @@ with bars as (
             else 99
         end as source_rank
     from {{ ref('fct_asset_prices') }}
-    where price_kind = 'bar'
+    where price_kind = 'bar' and dq_status = 'passed'
+),
+
+latest as (
+    select asset_hk, source, money
+    from bars
+    where age = 1
 ),
 
 series as (
     select
         bars.*,
-        row_number() over (partition by asset_hk, source order by price_date) as bar,
-        lag(adj_close_price) over (partition by asset_hk, source order by price_date) as close_before,
-        first_value(source) over (
-            partition by asset_hk order by source_rank, source rows between unbounded preceding and unbounded following
+        row_number() over (partition by bars.asset_hk, bars.source order by bars.price_date) as bar,
+        lag(bars.adj_close_price)
+            over (partition by bars.asset_hk, bars.source order by bars.price_date) as close_before,
+        first_value(bars.source) over (
+            partition by bars.asset_hk
+            order by case when bars.is_usd then 0 else 1 end, bars.source_rank, bars.source
+            rows between unbounded preceding and unbounded following
         ) as primary_source
     from bars
-    where age <= {{ var('indicator_bars') }}
+    inner join latest
+        on bars.asset_hk = latest.asset_hk and bars.source = latest.source and bars.money = latest.money
+    where bars.age <= {{ var('indicator_bars') }}
 ),
 
 moves as (
@@ -92,6 +107,8 @@ select
     price_date,
     {{ as_type('source = primary_source', 'flag') }} as is_primary,
     {{ as_type('bar', 'integer') }} as bar,
+    quote_currency,
+    is_usd,
     {{ as_type('close_price', 'float') }} as close_price,
     {{ as_type('adj_close_price', 'float') }} as adj_close_price,
     {{ as_type('sma_7', 'float') }} as sma_7,

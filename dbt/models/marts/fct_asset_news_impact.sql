@@ -1,5 +1,6 @@
 with closes as (
-    select asset_hk, price_date, close_price, adj_close_price, volatility_20
+    select
+        asset_hk, price_date, case when is_usd then close_price end as close_price, adj_close_price, volatility_20
     from {{ ref('fct_asset_indicators') }}
     where is_primary
 )

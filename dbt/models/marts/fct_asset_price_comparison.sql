@@ -1,4 +1,6 @@
--- The last quote of each source on each day, side by side.
+{%- set spread = 'cast(highest_price as double) - cast(lowest_price as double)' %}
+{%- set divergence = '100 * (' ~ spread ~ ') / nullif(average_price, 0)' %}
+-- The last quote in USD of each source on each day, side by side.
 with quotes as (
     select
         prices.*,
@@ -6,7 +8,7 @@ with quotes as (
             partition by asset_hk, price_date, source order by observed_at desc, price_hk
         ) as age
     from {{ ref('fct_asset_prices') }} prices
-    where price_kind = 'quote'
+    where price_kind = 'quote' and is_usd and close_price > 0
 ),
 
 compared as (
@@ -37,14 +39,14 @@ select
     price_date,
     {{ as_type('source_count', 'integer') }} as source_count,
     {%- for name in ['binance', 'coingecko', 'yfinance', 'freecryptoapi'] %}
-    {{ as_type('price_' ~ name, 'number') }} as price_{{ name }},
+    {{ as_type('price_' ~ name, 'price') }} as price_{{ name }},
     {%- endfor %}
-    {{ as_type('lowest_price', 'number') }} as lowest_price,
-    {{ as_type('highest_price', 'number') }} as highest_price,
+    {{ as_type('lowest_price', 'price') }} as lowest_price,
+    {{ as_type('highest_price', 'price') }} as highest_price,
     {{ as_type('average_price', 'float') }} as average_price,
-    {{ as_type(
-        '100 * (cast(highest_price as double) - cast(lowest_price as double)) / nullif(average_price, 0)', 'float'
-    ) }} as divergence_percent,
+    {{ as_type(divergence, 'float') }} as divergence_percent,
     {{ as_type('first_observed_at', 'time') }} as first_observed_at,
-    {{ as_type('last_observed_at', 'time') }} as last_observed_at
+    {{ as_type('last_observed_at', 'time') }} as last_observed_at,
+    cast(case when {{ divergence }} > {{ var('divergence_band_percent') }} then 'suspect' else 'passed' end as varchar)
+        as dq_status
 from compared

@@ -1,3 +1,4 @@
+-- What is an amount is in USD or null; what is a ratio is there in every currency.
 with bars as (
     select
         series.*,
@@ -35,19 +36,20 @@ select
     bars.price_date,
     {{ as_type('bars.age = 1', 'flag') }} as is_latest,
     bars.source,
-    bars.close_price,
-    bars.adj_close_price,
+    bars.quote_currency,
+    {{ only_usd('bars', 'close_price') }},
+    {{ only_usd('bars', 'adj_close_price') }},
     bars.daily_return,
     {{ as_type('bars.adj_close_price / nullif(bars.close_7_before, 0) - 1', 'float') }} as return_7_bars,
     {{ as_type('bars.adj_close_price / nullif(bars.close_30_before, 0) - 1', 'float') }} as return_30_bars,
     bars.cumulative_return,
     bars.drawdown,
     bars.volatility_20,
-    bars.sma_20,
-    bars.sma_50,
+    {{ only_usd('bars', 'sma_20') }},
+    {{ only_usd('bars', 'sma_50') }},
     bars.rsi_14,
-    bars.macd,
-    bars.macd_signal,
+    {{ only_usd('bars', 'macd') }},
+    {{ only_usd('bars', 'macd_signal') }},
     {{ as_type('coalesce(traded.transaction_count, 0)', 'integer') }} as transaction_count,
     {{ as_type('coalesce(traded.transaction_amount, 0)', 'number') }} as transaction_amount,
     {{ as_type('coalesce(reported.news_count, 0)', 'integer') }} as news_count

@@ -33,7 +33,7 @@ closes as (
             close_price,
             row_number() over (partition by asset_hk order by price_date desc) as age
         from {{ ref('fct_asset_indicators') }}
-        where is_primary
+        where is_primary and is_usd
     ) bars
     where age = 1
 ),

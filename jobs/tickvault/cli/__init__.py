@@ -19,7 +19,7 @@ COMMANDS = {
     "reconcile": "Bring flow runs and ledger in line with what still lives.",
     "retention": "Remove what is old and needed no more.",
     "status": "Show runs, packages, loads and rejects.",
-    "lake": "List, export and clean the lake.",
+    "lake": "List, export, clean and repair the lake.",
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
     "query": "Ask an engine a question in SQL.",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tickvault.local.snowflake.server import IDLE_SECONDS
+from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
 
 
 @click.group()
@@ -28,8 +28,16 @@ def command() -> None:
     show_default=True,
     help="Roll back and end a session that leaves its transaction untouched for so long.",
 )
+@click.option(
+    "--statement-seconds",
+    default=STATEMENT_SECONDS,
+    show_default=True,
+    help="Cancel a statement that runs for so long.",
+)
 @click.option("--with-parent", is_flag=True, help="Also stop when standard input ends.")
-def serve(host: str, port: int, data_dir: Path, idle_seconds: float, with_parent: bool) -> None:
+def serve(
+    host: str, port: int, data_dir: Path, idle_seconds: float, statement_seconds: float, with_parent: bool
+) -> None:
     """Serve until SIGTERM.
 
     Any user and password are accepted; the account is «fakesnow». Point the platform at it with SNOWFLAKE_HOST,
@@ -40,4 +48,5 @@ def serve(host: str, port: int, data_dir: Path, idle_seconds: float, with_parent
     def announce(host: str, port: int) -> None:
         click.echo(f"listening on http://{host}:{port}")
 
-    run(data_dir, host, port, idle_seconds=idle_seconds, announce=announce, with_parent=with_parent)
+    limits = {"idle_seconds": idle_seconds, "statement_seconds": statement_seconds}
+    run(data_dir, host, port, **limits, announce=announce, with_parent=with_parent)

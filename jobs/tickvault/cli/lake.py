@@ -1,6 +1,7 @@
-"""``tickvault lake``: list, export and clean the lake."""
+"""``tickvault lake``: list, export, clean and repair the lake."""
 
 import heapq
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import click
 
 from tickvault.cli.options import SlotParam, dry_run_option, json_option, load_settings, show
-from tickvault.core.errors import ConfigError
-from tickvault.core.package import Package
+from tickvault.core.errors import ConfigError, ExitCode, worst
+from tickvault.core.package import DamagedPackageError, Package
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
+from tickvault.lake.folder import PackageFolder
 from tickvault.operations.orphans import LOOK_BACK_DAYS, Cleaning, Scope
 from tickvault.transfer import catalog
 
@@ -30,7 +32,7 @@ _CSV_NAMES = {
 
 @click.group()
 def command() -> None:
-    """List, export and clean the lake."""
+    """List, export, clean and repair the lake."""
 
 
 @command.command("ls")
@@ -44,13 +46,22 @@ def ls(source: str | None, stream: str | None, since: Slot | None, limit: int, a
     lake = Lake(open_storage(load_settings()))
     listed = [lake.newest(kind, since.time if since else None) for kind in _streams(source, stream)]
     latest = heapq.merge(*listed, key=lambda folder: (folder.slot, folder.key), reverse=True)
-    found = (lake.open(folder.manifest_key) for folder in islice(latest, limit))
+    found = [_opened(lake, folder) for folder in islice(latest, limit)]
     rows = [
         (p.id, p.rows, p.rejected, len(p.failed), sum(part.bytes for part in p.parts), p.manifest_key)
         for p in found
         if p
     ]
     show(rows, ["package", "rows", "rejected", "failed", "bytes", "manifest"], as_json, title="packages")
+
+
+def _opened(lake: Lake, folder: PackageFolder) -> Package | None:
+    """Open a package; of one that cannot be read say so beside the list."""
+    try:
+        return lake.open(folder.manifest_key)
+    except DamagedPackageError as error:
+        click.echo(str(error), err=True)
+        return None
 
 
 @command.command("export")
@@ -69,7 +80,10 @@ def export(source: str, folder: Path, stream: str | None, slot: Slot | None, dry
     kinds = _streams(source, stream)
     latest = [folder.slot for kind in kinds for folder in islice(lake.newest(kind), 1)]
     chosen = slot or max(latest, default=None)
-    found = [(kind, package) for kind in kinds for package in (lake.revisions(kind, chosen) if chosen else [])]
+    sealed = [(kind, lake.slot(kind, chosen)) for kind in kinds] if chosen else []
+    found = [(kind, package) for kind, slot_packages in sealed for package in slot_packages.packages]
+    for error in (error for _, slot_packages in sealed for error in slot_packages.open_damage.values()):
+        click.echo(str(error), err=True)
     if not found:
         raise ConfigError(f"no package of {source} for slot {chosen or '(any)'}; see 'tickvault lake ls {source}'")
     if dry_run:
@@ -114,6 +128,69 @@ def gc(older_than: int, days: int, everything: bool, dry_run: bool) -> None:
             elif dry_run or cleaning.register(found):
                 click.echo(f"{'would register' if dry_run else 'registered'} {found.id}, {found.rows:,} rows")
     click.echo(f"{orphans} orphan(s)")
+    for sentence in cleaning.damaged:
+        click.echo(sentence, err=True)
+    if cleaning.damaged:
+        sys.exit(ExitCode.REJECTED)
+
+
+@command.command("repair")
+@click.argument("source", required=False)
+@click.option("--slot", type=SlotParam(), help="Only this slot, such as 20261120T130000Z [default: the last --days]")
+@click.option("--days", default=LOOK_BACK_DAYS, show_default=True, help="Look at slots of the last so many days.")
+@click.option("--all", "everything", is_flag=True, help="Look at everything there is: every byte of the lake is read.")
+@click.option("--anyway", is_flag=True, help="Supersede the packages of --slot also where they can be read.")
+@click.option("--give-up", is_flag=True, help="Supersede by nothing: what is lost stays lost.")
+@dry_run_option
+def repair(
+    source: str | None,
+    slot: Slot | None,
+    days: int,
+    everything: bool,
+    anyway: bool,
+    give_up: bool,
+    dry_run: bool,
+) -> None:
+    """Read packages of SOURCE (else of all) again that are damaged: cut off, altered, lost, or not what they claim.
+
+    Every byte is compared with its manifest. What cannot be read is superseded by a further revision, read now as
+    extract --force does; loads wait for it no more, and it stays in the lake as evidence. A package that a target
+    refuses for good is whole: name its source and slot, and say --anyway. A slot that nobody can read any more needs
+    --give-up.
+
+    \b
+    Examples:
+      tickvault lake repair --dry-run
+      tickvault lake repair --slot 20261120T130000Z
+      tickvault lake repair binance --slot 20261120T130000Z --anyway
+    """
+    from tickvault.ledger import Ledger
+    from tickvault.operations.damage import Inspection
+    from tickvault.runs.entry import run_job
+    from tickvault.transfer.repair import Repair
+
+    if anyway and not (source and slot):
+        raise ConfigError("--anyway supersedes what can be read: name a SOURCE and a --slot")
+    settings = load_settings()
+    name = source.replace("-", "_") if source else None
+    since = None if everything else settings.now() - timedelta(days=days)
+    with Ledger.open(settings) as ledger:
+        inspection = Inspection(Lake(open_storage(settings)), ledger, name, slot, since)
+        damage = inspection.findings()
+    for finding in damage:
+        click.echo(finding.what, err=True)
+    places = dict.fromkeys((f.identity, f.slot) for f in damage)
+    if anyway and name and slot:
+        places[name, slot] = None
+    click.echo(f"{inspection.looked_at:,} package(s) looked at, {len(damage)} damaged")
+    if dry_run:
+        return
+    codes = []
+    for identity, place in places:
+        kind, _, instance = identity.partition("-")
+        job = Repair(kind, instance or None, anyway, give_up)
+        codes.append(run_job(job, settings, place))
+    sys.exit(worst(codes))
 
 
 def _streams(source: str | None, stream: str | None) -> list[Stream]:

@@ -12,11 +12,20 @@ from tickvault.core.slot import Slot
 @click.argument("sink")
 @click.option("--source", "sources", multiple=True, help="Only packages of this source; may be given again.")
 @click.option("--flow", help="Only packages of this flow's sources.")
+@click.option("--again", multiple=True, metavar="STREAM", help="Load all of this stream again from the lake.")
+@click.option("--accept", multiple=True, metavar="STREAM", help="Take this stream's table as it is now.")
 @slot_option
 @dry_run_option
 @json_option
 def command(
-    sink: str, sources: tuple[str, ...], flow: str | None, slot: Slot | None, dry_run: bool, as_json: bool
+    sink: str,
+    sources: tuple[str, ...],
+    flow: str | None,
+    again: tuple[str, ...],
+    accept: tuple[str, ...],
+    slot: Slot | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Load every pending package into SINK (postgres, snowflake), oldest slot first.
 
@@ -24,11 +33,15 @@ def command(
     asked, so no warehouse wakes up. Another Snowflake account, host or database gets everything that landed; one that
     lost its data under the same name gets it again with the next load that has anything pending.
 
+    A table that has lost rows or columns (dropped, emptied) is named and the load ends with 65: --again loads its
+    packages anew from the lake, --accept says that what it lacks is not missed.
+
     \b
     Examples:
       tickvault load postgres
       tickvault load snowflake --source binance --source coingecko
       tickvault load postgres --flow prices-crypto-pipeline
+      tickvault load postgres --again raw_cryptobars
     """
     from tickvault.ledger import Ledger
     from tickvault.runs.entry import run_job
@@ -50,5 +63,5 @@ def command(
             rows = [(p.package_id, p.stream, p.slot.id) for p in pending]
         show(rows, ["package", "stream", "slot"], as_json, title=f"pending for {sink}")
         return
-    job = Loading(sink, chosen, flow or "-".join(sources))
+    job = Loading(sink, chosen, flow or "-".join(sources), again=again, accept=accept)
     sys.exit(run_job(job, settings, slot, show_facts if as_json else None))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tickvault.core import redaction
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
@@ -43,13 +44,18 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Split a comma separated option."""
-    return tuple(v.strip() for v in value.split(",") if v.strip()) if value else None
+    """Split a comma separated option; one that is given and names nothing is refused, not taken as everything."""
+    if value is None:
+        return None
+    parts = tuple(v.strip() for v in value.split(",") if v.strip())
+    if not parts:
+        raise click.BadParameter("it names nothing; leave the option out to choose everything")
+    return parts
 
 
 def show_facts(facts: dict[str, Any]) -> None:
     """Print what a job says at its end, as one JSON object."""
-    click.echo(json.dumps(facts, default=str, indent=1))
+    click.echo(json.dumps(redaction.data(facts), default=str, indent=1))
 
 
 def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:

@@ -35,7 +35,7 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
     from tickvault.runners import open_runner
 
     settings, chosen = load_settings(), plan(flow)
-    slot = slot or Schedule(chosen.cron, chosen.timezone).last(settings.now())
+    slot = (slot or Schedule(chosen.cron, chosen.timezone).last(settings.now())).due(settings.now())
     if dry_run:
         for number, stage in enumerate(stages(chosen, settings, force=force), 1):
             for step in stage:

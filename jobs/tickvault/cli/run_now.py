@@ -34,7 +34,7 @@ def command(job: str, slot: Slot | None, *, force: bool) -> None:
     schedule, arguments = asyncio.run(_cron_job(settings, job))
     if force and arguments[:1] not in (("extract",), ("dbt",)):
         raise ConfigError(f"{job} knows no --force: it takes what is pending, and nothing twice")
-    slot = slot or schedule.last(settings.now())
+    slot = (slot or schedule.last(settings.now())).due(settings.now())
     click.echo(f"{job}, slot {slot}", err=True)
     step = Step(job, job, (*arguments, "--force") if force else ())
     end = KubernetesRunner(settings).run(step, slot, {}, click.echo, "run-now")

@@ -10,7 +10,7 @@ from tickvault.cli.options import json_option, load_settings, show
 @click.option("--packages", "view", flag_value="packages", help="What landed, and where it was loaded.")
 @click.option("--rejects", "view", flag_value="rejects", help="Records put aside, with their reasons.")
 @click.option("--watermarks", "view", flag_value="watermarks", help="How far each stream has come.")
-@click.option("--gaps", "view", flag_value="gaps", help="Days without a price, by symbol: asked for, or given up.")
+@click.option("--gaps", "view", flag_value="gaps", help="Days without a price, per symbol.")
 @click.option("--schemas", "view", flag_value="schemas", help="How each stream's columns changed.")
 @click.option("--runs", "view", flag_value="runs", default=True, help="What ran (the default).")
 @click.option("--limit", default=20, show_default=True, help="Rows to show.")
@@ -28,5 +28,7 @@ def command(pattern: str | None, view: str, limit: int, as_json: bool) -> None:
             "gaps": (packages.GAP_COLUMNS, ledger.packages.gaps),
             "watermarks": (packages.WATERMARK_COLUMNS, ledger.packages.watermarks),
         }
+        if view == "runs":
+            ledger.runs.settle()
         columns, latest = views[view]
         show(latest(pattern, limit), columns, as_json, title=view)

@@ -7,7 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from tickvault.core.errors import SchemaMismatchError
-from tickvault.core.stream import ContractMode, Stream
+from tickvault.core.stream import PRICE, ContractMode, Stream
+
+_DIGITS = 38
+"""How many a decimal has at most, on every engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,17 @@ def holds(table: pa.DataType | str, type_: pa.DataType) -> bool:
 def widest(table: pa.DataType | str, type_: pa.DataType) -> pa.DataType | None:
     """Return the type that keeps the values of both, as every engine can change a column to; None where there is none.
 
-    Integers grow to 64 bits and decimals by digits before the point; Snowflake changes no column's scale.
+    Integers grow to 64 bits, decimals by digits on both sides of the point. Where 38 are not enough for both, those
+    before it make room for a price's eighteen after it: an engine refuses to change a table with a value too large.
     """
     if isinstance(table, str):
         return None
     if pa.types.is_integer(table) and pa.types.is_integer(type_):
         return max(table, type_, key=lambda t: t.bit_width)
-    if pa.types.is_decimal128(table) and pa.types.is_decimal128(type_) and table.scale == type_.scale:
-        return max(table, type_, key=lambda t: t.precision)
+    if pa.types.is_decimal128(table) and pa.types.is_decimal128(type_):
+        after = max(table.scale, type_.scale)
+        digits = max(table.precision - table.scale, type_.precision - type_.scale) + after
+        return pa.decimal128(min(digits, _DIGITS), after) if digits <= _DIGITS or after <= PRICE.scale else None
     return None
 
 

@@ -7,6 +7,8 @@ to do; the exit code tells Kubernetes and the flows whether to try again.
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
+from tickvault.core import redaction
+
 
 class ExitCode(IntEnum):
     """How a job's process ends; the chart maps these to a ``podFailurePolicy``."""
@@ -37,9 +39,12 @@ def worst(codes: Iterable[int]) -> ExitCode:
 
 
 class PlatformError(Exception):
-    """Anything the platform itself reports; ``exit_code`` is how the process ends."""
+    """Anything the platform itself reports, without any secret; ``exit_code`` is how the process ends."""
 
     exit_code: ExitCode = ExitCode.REJECTED
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redaction.text(message))
 
 
 class ConfigError(PlatformError):
@@ -75,6 +80,10 @@ class SinkUnavailableError(TransientError):
     """A target does not answer, or a lock on it could not be had in time."""
 
 
+class TableLockedError(SinkUnavailableError):
+    """Somebody else holds one table of a target for longer than we may wait; its other tables can be loaded."""
+
+
 class InterruptedRunError(TransientError):
     """The process was asked to stop (SIGTERM, SIGINT) before it was done."""
 
@@ -92,7 +101,7 @@ class SchemaMismatchError(TerminalError):
 
     def __init__(self, stream: str, column: str, expected: str, found: str) -> None:
         super().__init__(f"{stream}.{column}: expected {expected}, found {found}")
-        self.stream, self.column, self.expected, self.found = stream, column, expected, found
+        self.stream, self.column, self.expected, self.found = stream, column, expected, redaction.text(found)
 
 
 class LoadRejectedError(TerminalError):
@@ -108,7 +117,7 @@ class GateFailedError(TerminalError):
 
     def __init__(self, checks: list[str]) -> None:
         super().__init__(f"{len(checks)} check(s) failed: " + "; ".join(checks))
-        self.checks = checks
+        self.checks = redaction.data(checks)
 
 
 def to_raise(errors: Sequence[PlatformError]) -> PlatformError:

@@ -9,6 +9,8 @@ POINTS = (
     "mid_part",
     "before_manifest",
     "between_manifest_and_ledger",
+    "before_widening",
+    "after_widening",
     "after_stage",
     "after_put",
     "after_copy",
@@ -19,6 +21,7 @@ POINTS = (
     "after_note",
     "after_show",
     "after_prune",
+    "after_forget",
 )
 
 

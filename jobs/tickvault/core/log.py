@@ -7,6 +7,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from tickvault.core import redaction
 from tickvault.core.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -16,11 +17,11 @@ def configure(settings: Settings, **context: str) -> None:
     """Send this process's log to stderr.
 
     Args:
-        settings: Gives level, format, and the secrets to blot out.
+        settings: Gives level and format.
         context: Fields on every line, such as ``job`` and ``slot``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(settings.secrets(), settings.tickvault_log_format == "json", context))
+    handler.setFormatter(_Formatter(settings.tickvault_log_format == "json", context))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.tickvault_log_level)
@@ -28,17 +29,17 @@ def configure(settings: Settings, **context: str) -> None:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
-def copy_to(file: TextIO, settings: Settings, **context: str) -> logging.Handler:
+def copy_to(file: TextIO, **context: str) -> logging.Handler:
     """Return a handler that writes a further copy of the log, as JSON, for the caller to add and remove."""
     handler = logging.StreamHandler(file)
-    handler.setFormatter(_Formatter(settings.secrets(), True, context))
+    handler.setFormatter(_Formatter(True, context))
     return handler
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, secrets: list[str], as_json: bool, context: dict[str, str]) -> None:
+    def __init__(self, as_json: bool, context: dict[str, str]) -> None:
         super().__init__()
-        self._secrets, self._as_json, self._context = secrets, as_json, context
+        self._as_json, self._context = as_json, context
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {k: v for k, v in vars(record).items() if k not in _STANDARD}
@@ -52,12 +53,11 @@ class _Formatter(logging.Formatter):
                 **self._context,
                 **fields,
             }
-            text = json.dumps(line | ({"error": error} if error else {}), default=str, ensure_ascii=False)
+            line = redaction.data(line | ({"error": error} if error else {}))  # before JSON escapes what is escaped
+            text = json.dumps(line, default=str, ensure_ascii=False)
         else:
             extra = " ".join(f"{k}={v}" for k, v in fields.items())
             time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
             text = f"{time} {record.levelname:<7} {record.getMessage()}{'  ' + extra if extra else ''}"
             text += f"\n{error}" if error else ""
-        for secret in self._secrets:
-            text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
-        return text
+        return redaction.text(text)

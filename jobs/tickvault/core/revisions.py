@@ -4,10 +4,13 @@ A later revision wins, item by item: one that completes the slot speaks of what 
 rejects of what fits now, one that was forced of all it read again.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.core.package import Choice, Outcome, OutcomeStatus, Package, Reject
+
+_ADDRESS = re.compile(r" \S*[:/]")
 
 
 class Share(NamedTuple):
@@ -25,12 +28,12 @@ def failed(packages: Iterable[Package]) -> tuple[Outcome, ...]:
     """Return what the slot still lacks.
 
     An item named ``<coin> <address>`` is a part of ``<coin>``: when the coin was read again and its part is not named
-    any more, nobody waits for that part.
+    any more, nobody waits for that part. A symbol may have a space (``BRK B``), but neither colon nor slash.
     """
     latest: dict[str, Outcome] = {}
     for package in packages:
         again = {o.item for o in package.outcomes if not package.replays}
-        latest = {item: o for item, o in latest.items() if " " not in item or _symbol(item) not in again}
+        latest = {item: o for item, o in latest.items() if _symbol(item) == item or _symbol(item) not in again}
         latest.update((o.item, o) for o in package.outcomes)
     return tuple(o for o in latest.values() if o.status is OutcomeStatus.FAILED)
 
@@ -40,8 +43,14 @@ def missing(packages: Iterable[Package]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_symbol(o.item) for o in failed(packages)))
 
 
+def covers(packages: Iterable[Package], choice: Choice | None) -> bool:
+    """Tell whether a slot holds what is asked for: what a person chose to read does not stand in for all of it."""
+    read = [package.choice for package in packages if not package.replays]
+    return any(made is None or made.covers(choice) for made in read)
+
+
 def _symbol(item: str) -> str:
-    return item.partition(" ")[0]
+    return _ADDRESS.split(item, maxsplit=1)[0]
 
 
 def share(packages: Sequence[Package], rejects: Callable[[Package], Iterable[Reject]]) -> Share:

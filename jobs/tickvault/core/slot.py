@@ -3,6 +3,7 @@
 The same slot twice is one run, a late start keeps its slot, a backfill is a list of slots.
 """
 
+import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from tickvault.core import iso
 from tickvault.core.errors import ConfigError
 
 _FORMAT = "%Y%m%dT%H%M%SZ"
+_COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _SUFFIX_AGE = timedelta(days=2)
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Between these a slot is meant, outside it is a slip of the pen."""
+_AHEAD = timedelta(days=1)
+"""How far a slot may lie ahead of now: a clock that is wrong, or a date meant in another zone."""
+_SHIFT = timedelta(hours=3)
+"""More than any zone's clock is ever put back by."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,13 +50,25 @@ class Slot:
         """Read ``20261120T130000Z``, ``2026-11-20T13:00:00Z`` or ``2026-11-20`` (midnight UTC).
 
         Raises:
-            ConfigError: The text is none of these.
+            ConfigError: The text is none of these, or a year that nobody means.
         """
         try:
-            time = datetime.fromisoformat(text)
-        except ValueError as error:
+            time = _time(text.strip()).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise ConfigError(f"'{text}' is not a slot; write 20261120T130000Z or 2026-11-20T13:00:00Z") from error
-        return cls.of(time if time.tzinfo else time.replace(tzinfo=UTC))
+        if not _FIRST <= time < _LAST:
+            raise ConfigError(f"the slot '{text}' lies outside {_FIRST.year} to {_LAST.year - 1}; check its year")
+        return cls.of(time)
+
+    def due(self, now: datetime) -> "Slot":
+        """Return this slot, unless it lies ahead: what is read now would pass for what only then is known.
+
+        Raises:
+            ConfigError: It is more than a day ahead of ``now``.
+        """
+        if self.time > now + _AHEAD:
+            raise ConfigError(f"the slot {self.id} lies ahead of now ({Slot.of(now).id}); name one that is due")
+        return self
 
     @classmethod
     def of(cls, time: datetime) -> "Slot":
@@ -78,22 +99,55 @@ class Schedule:
 
     def last(self, now: datetime) -> Slot:
         """Return the latest scheduled time that is not after ``now``."""
-        start = (now + timedelta(minutes=1)).astimezone(ZoneInfo(self.timezone))
-        return next(s for s in map(Slot.of, CronSim(self.cron, start, reverse=True)) if s.time <= now)
+        zone = ZoneInfo(self.timezone)
+        wall = now.astimezone(zone).replace(tzinfo=None) + _SHIFT
+        latest: datetime | None = None
+        for clock in CronSim(self.cron, wall, reverse=True):
+            times = _instants(clock, zone)
+            if latest and times and times[-1] < latest:
+                break  # and so is every earlier one
+            latest = max([t for t in times if t <= now] + ([latest] if latest else []), default=None)
+        if latest is None:
+            raise ConfigError(f"'{self.cron}' has never fired")
+        return Slot.of(latest)
 
     def between(self, first: datetime, last: datetime) -> Iterator[Slot]:
-        """Yield the scheduled times from ``first`` to ``last``, both included."""
-        start = (first - timedelta(seconds=1)).astimezone(ZoneInfo(self.timezone))
-        for time in CronSim(self.cron, start):
-            slot = Slot.of(time)
-            if slot.time > last:
-                return
-            if slot.time >= first:
-                yield slot
+        """Yield the scheduled times from ``first`` to ``last``, both included.
+
+        As Kubernetes does it: a time that the zone's clock shows twice is two slots, one it leaves out is none.
+        """
+        zone = ZoneInfo(self.timezone)
+        wall = first.astimezone(zone).replace(tzinfo=None) - _SHIFT
+        waiting: list[datetime] = []
+        for clock in CronSim(self.cron, wall):
+            times = _instants(clock, zone)
+            while waiting and times and waiting[0] < times[0]:
+                time = heapq.heappop(waiting)
+                if time > last:
+                    return
+                yield Slot.of(time)
+            for time in times:
+                if time >= first:
+                    heapq.heappush(waiting, time)
+        yield from (Slot.of(time) for time in sorted(waiting) if time <= last)  # a schedule that ends
 
     def yields(self, slot: Slot) -> bool:
         """Tell whether the schedule fires at this very time."""
         return self.last(slot.time) == slot
+
+
+def _time(text: str) -> datetime:
+    if compact := _COMPACT.fullmatch(text):
+        year, month, day, hour, minute, second = map(int, compact.groups())
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    time = iso.time(text if len(text) > len("2026-11-20") else f"{text}T00:00")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _instants(clock: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return when a zone's clock shows this: once, twice where it is put back, never where it is put forward."""
+    times = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return sorted({time for time in times if time.astimezone(zone).replace(tzinfo=None) == clock})
 
 
 def resolve(

@@ -11,7 +11,9 @@ import pyarrow as pa
 from tickvault.core.errors import ConfigError
 
 MONEY = pa.decimal128(38, 10)
-"""Amounts, prices and quantities: exact, ten digits after the point."""
+"""Amounts and quantities: exact, ten digits after the point."""
+PRICE = pa.decimal128(38, 18)
+"""Prices: exact, eighteen digits after the point, since a coin may cost 0.0000000012."""
 INSTANT = pa.timestamp("us", tz="UTC")
 """A point in time, UTC, microseconds."""
 
@@ -59,6 +61,16 @@ def amount(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
     return pa.field(name, MONEY, nullable=nullable, metadata={b"min": b"0"})
 
 
+def price(name: str, *, nullable: bool = True) -> "pa.Field[Any]":
+    """Declare a price: decimal, never negative, and never one that storing would make another number."""
+    return pa.field(name, PRICE, nullable=nullable, metadata={b"min": b"0", b"exact": b"true"})
+
+
+def address(name: str) -> "pa.Field[Any]":
+    """Declare a column that must have the address of a web page, as ``core.address`` knows one."""
+    return pa.field(name, pa.string(), nullable=False, metadata={b"form": b"address"})
+
+
 def is_allowed(type_: pa.DataType) -> bool:
     """Tell whether every engine stores this Arrow type without loss.
 
@@ -80,7 +92,8 @@ class Stream:
     Args:
         name: The raw table in PostgreSQL, lower case.
         schema: The row's own columns in order; lineage columns are added by the platform. Non-nullable fields are
-            required; field metadata ``min`` is the least value allowed.
+            required; field metadata ``min`` is the least value allowed, ``exact`` refuses a number that the column's
+            digits would make another one, ``form`` is what a text has to be.
         primary_key: Columns that identify a row; empty only for ``WriteMode.APPEND``.
         cursor_field: The source's own time of a row. It leads the row's version and is the watermark's column.
         version_field: What leads the row's version instead, where a row is of a day: its ``date``. Then the later read
@@ -181,11 +194,12 @@ def type_named(name: str) -> pa.DataType | None:
     return _TYPES.get(name)
 
 
+_RULES = ("min", "exact", "form")
+
+
 def _column(field: "pa.Field[Any]") -> dict[str, Any]:
-    least = (field.metadata or {}).get(b"min")
-    return {"name": field.name, "type": str(field.type), "nullable": field.nullable} | (
-        {"min": least.decode()} if least else {}
-    )
+    rules = {name.decode(): value.decode() for name, value in (field.metadata or {}).items()}
+    return {"name": field.name, "type": str(field.type), "nullable": field.nullable, **rules}
 
 
 def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
@@ -194,5 +208,5 @@ def _field(stream: str, column: Mapping[str, Any]) -> "pa.Field[Any]":
         raise ConfigError(
             f"stream {stream}: column '{column['name']}' has type {column['type']}, which no sink may store"
         )
-    metadata = {b"min": column["min"].encode()} if "min" in column else None
+    metadata = {name.encode(): column[name].encode() for name in _RULES if name in column} or None
     return pa.field(column["name"], type_, nullable=column["nullable"], metadata=metadata)

@@ -10,18 +10,30 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickvault.core import faults
+from tickvault.core import bounds, faults
 from tickvault.core.batch import Batch
-from tickvault.core.errors import LoadRejectedError, SinkUnavailableError
-from tickvault.core.package import Package, Part, Reject, fingerprint
+from tickvault.core.errors import SinkUnavailableError
+from tickvault.core.package import DamagedPackageError, Package, Part, Purpose, Reject, fingerprint
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.scratch import scratch
 from tickvault.engines.storage import Storage
-from tickvault.lake.folder import MANIFEST, PackageFolder, package_folder, package_folders, partition
+from tickvault.engines.storage.folder import refused
+from tickvault.lake.admission import bounded
+from tickvault.lake.folder import (
+    MANIFEST,
+    PackageFolder,
+    package_folder,
+    package_folders,
+    partition,
+    slot_folder,
+    slot_of,
+)
+from tickvault.lake.sealed import Sealed, check_place
 from tickvault.lake.writer import PackageWriter, sha256_of
 
 _SCAN_ROWS = 16_384
+_SLOT_HAS_COME = Purpose()
 
 
 class Lake:
@@ -39,16 +51,55 @@ class Lake:
         return self.open(f"{package_folder(stream.lake_path, slot, revision)}/{MANIFEST}")
 
     def open(self, manifest_key: str) -> Package | None:
-        """Return the package of a manifest, None where it is not there."""
+        """Return the package of a manifest, None where it is not there.
+
+        Raises:
+            DamagedPackageError: The manifest cannot be read, or claims to be another's than that of its place.
+        """
         data = self.storage.get(manifest_key)
-        return Package.from_json(data) if data else None
+        if data is None:
+            return None
+        slot = slot_of(manifest_key)
+        package = Package.from_json(data, manifest_key, slot)
+        check_place(package, manifest_key)
+        return package
+
+    def known(self, manifest_key: str) -> Package:
+        """Return a package that has to be there.
+
+        Raises:
+            DamagedPackageError: It is not there, or cannot be read.
+            ConfigError: The whole storage is not there.
+        """
+        package = self.open(manifest_key)
+        if package is None:
+            self.storage.require()
+            what = f"{manifest_key} was sealed, but is not in {self.storage.where()}"
+            raise DamagedPackageError(what, slot_of(manifest_key))
+        return package
+
+    def slot(self, stream: Stream, slot: Slot, known: Iterable[str] = ()) -> Sealed:
+        """Return everything that is sealed of a slot; what cannot be read stops nothing else.
+
+        Args:
+            stream: The stream.
+            slot: The slot.
+            known: Manifests that have to be there, such as those the ledger knows; others' may be among them.
+        """
+        prefix = slot_folder(stream.lake_path, slot)
+        there = {f.revision: f.manifest_key for f in self.folders(prefix) if f.is_sealed}
+        lost = {int(k.split("/")[-2][1:]): k for k in known if k.startswith(f"{prefix}/r")}
+        sealed = Sealed(slot)
+        for revision, key in sorted((lost | there).items()):
+            try:
+                sealed.found[revision] = self.known(key)
+            except DamagedPackageError as error:
+                sealed.damaged[revision] = error
+        return sealed
 
     def revisions(self, stream: Stream, slot: Slot) -> list[Package]:
-        """Return all sealed packages of a slot, r0 first."""
-        found: list[Package] = []
-        while package := self.sealed(stream, slot, len(found)):
-            found.append(package)
-        return found
+        """Return the packages of a slot that count, r0 first."""
+        return self.slot(stream, slot).packages
 
     def days(self, lake_path: str) -> list[str]:
         """Return the UTC dates under which a stream has anything, sorted."""
@@ -88,7 +139,7 @@ class Lake:
         slot: Slot,
         run_id: str,
         revision: int = 0,
-        replays: tuple[str, ...] = (),
+        purpose: Purpose = _SLOT_HAS_COME,
     ) -> Package:
         """Write what a source yields and seal it.
 
@@ -101,6 +152,7 @@ class Lake:
         Raises:
             SchemaMismatchError: A batch does not have the stream's columns.
             SinkUnavailableError: The storage is full or does not answer.
+            ConfigError: The storage may not be written to.
         """
         folder = package_folder(stream.lake_path, slot, revision)
         with scratch() as aside:
@@ -113,7 +165,7 @@ class Lake:
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     raise
-                raise SinkUnavailableError(f"cannot write to {self.storage.where()}: {error}") from error
+                raise refused(error, self.storage.where()) from error
         package = Package(
             source=source,
             stream=stream.name,
@@ -123,14 +175,16 @@ class Lake:
             rows=sum(p.rows for p in parts),
             parts=parts,
             fingerprint=fingerprint(stream.landed_schema),
-            cursor=writer.cursor or None,
+            cursor=bounds.json_value(writer.cursor) or None,
             outcomes=tuple(writer.outcomes.values()),
             rejects=rejects,
             rejected=rejects.rows if rejects else 0,
             run_id=run_id,
             landed_at=datetime.now(UTC),
-            replays=replays,
+            replays=purpose.replays,
             declares=stream,
+            choice=purpose.choice,
+            supersedes=purpose.supersedes,
         )
         faults.at("before_manifest")
         if self.storage.put_if_absent(package.manifest_key, package.to_json()):
@@ -148,7 +202,7 @@ class Lake:
         """Yield a package's rows (own columns and ``row_version``), checking every part against the manifest.
 
         Raises:
-            LoadRejectedError: A part is missing or is not the one the manifest names.
+            DamagedPackageError: A part is missing or is not the one the manifest names.
         """
         with scratch() as aside:
             for part in package.parts:
@@ -163,33 +217,53 @@ class Lake:
         """Return a local file of a part, its checksum verified.
 
         Raises:
-            LoadRejectedError: The part is missing or is not the one the manifest names.
+            DamagedPackageError: The part is missing or is not the one the manifest names.
         """
         try:
             path = self.storage.fetch(part.key, folder)
         except FileNotFoundError as error:
-            raise LoadRejectedError(
-                f"{part.key} is named by its manifest but missing in {self.storage.where()}"
-            ) from error
+            self.storage.require()
+            what = f"{part.key} is named by its manifest but missing in {self.storage.where()}"
+            raise DamagedPackageError(what, slot_of(part.key)) from error
         found = sha256_of(path)
         if found != part.sha256:
-            raise LoadRejectedError(f"{part.key}: sha256 is {found[:12]}…, the manifest says {part.sha256[:12]}…")
+            what = f"{part.key}: sha256 is {found[:12]}…, the manifest says {part.sha256[:12]}…"
+            raise DamagedPackageError(what, slot_of(part.key))
         return path
 
+    def verify(self, package: Package) -> None:
+        """Read every byte a manifest names.
+
+        Raises:
+            DamagedPackageError: A part, or the file of records put aside, is missing or altered.
+        """
+        with scratch() as aside:
+            for part in (*package.parts, *([package.rejects] if package.rejects else [])):
+                path = self.fetch(part, aside)
+                if path.parent == aside:
+                    path.unlink()
+
     def rejects(self, package: Package) -> Iterator[Reject]:
-        """Yield the records a package put aside."""
+        """Yield the records a package put aside, each as the ledger takes it.
+
+        Raises:
+            DamagedPackageError: The file of them is missing or is not the one the manifest names.
+        """
         if package.rejects is None:
             return
-        data = self.storage.get(package.rejects.key)
-        if data is None:
-            raise LoadRejectedError(f"{package.rejects.key} is named by its manifest but missing")
-        for line in data.splitlines():
-            yield Reject(**json.loads(line))
+        with scratch() as aside:
+            path = self.fetch(package.rejects, aside)
+            with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
+                for line in lines:
+                    yield bounded(Reject(**json.loads(line)))
 
     def orphans(self, folder: PackageFolder, older_than: datetime) -> list[str]:
         """Return the keys in a sealed folder that its manifest does not name, in another those written before a time.
 
         The time of writing counts, not the slot: a run for a slot of long ago may be under way now.
+
+        Raises:
+            DamagedPackageError: Nobody can tell which they are. All are kept, as evidence.
         """
         package = self.open(folder.manifest_key) if folder.is_sealed else None
         if package is None:

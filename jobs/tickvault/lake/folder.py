@@ -5,11 +5,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
+from tickvault.core.errors import ConfigError
 from tickvault.core.slot import Slot
 
 MANIFEST = "manifest.json"
-_FOLDER = re.compile(r".*/dt=[0-9-]+/(?P<slot>[0-9TZ]+)/r(?P<revision>[0-9]+)")
+_FOLDER = re.compile(r"(?P<lake_path>.*)/dt=[0-9-]+/(?P<slot>[0-9]{8}T[0-9]{6}Z)/r(?P<revision>[0-9]+)")
+
+
+class Place(NamedTuple):
+    """Which package a key belongs to."""
+
+    lake_path: str
+    slot: Slot
+    revision: int
+
+
+def place_of(key: str) -> Place | None:
+    """Return the package of an object's key, None where it lies elsewhere than packages do."""
+    match = _FOLDER.fullmatch(key.rpartition("/")[0])
+    try:
+        return Place(match["lake_path"], Slot.parse(match["slot"]), int(match["revision"])) if match else None
+    except ConfigError:  # digits that are no time
+        return None
+
+
+def slot_of(key: str) -> str:
+    """Return the slot of an object's key, as messages name it."""
+    place = place_of(key)
+    return place.slot.id if place else "SLOT"
 
 
 def partition(lake_path: str, day: str) -> str:
@@ -63,5 +88,5 @@ class PackageFolder:
 def package_folders(listed: Iterable[tuple[str, datetime]]) -> Iterator[PackageFolder]:
     """Group a listing, which is sorted, by packages; what is no part of one is left out."""
     for key, objects in groupby(listed, key=lambda found: found[0].rpartition("/")[0]):
-        if match := _FOLDER.fullmatch(key):
-            yield PackageFolder(key, Slot.parse(match["slot"]), int(match["revision"]), dict(objects))
+        if place := place_of(f"{key}/"):
+            yield PackageFolder(key, place.slot, place.revision, dict(objects))

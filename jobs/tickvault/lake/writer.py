@@ -1,9 +1,7 @@
 """Writes one attempt at a package: Parquet parts, and the records put aside."""
 
 import hashlib
-import json
 import uuid
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.package import Cursor, Outcome, Part
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import Storage
+from tickvault.lake.admission import admitted, line, settled
 
 _PART_ROWS = 1_000_000
 _GROUP_ROWS = 65_536
@@ -39,7 +38,7 @@ class PackageWriter:
 
     def add(self, batch: Batch) -> None:
         """Append one batch's rows, cursor, outcomes and rejects."""
-        records = with_version(self.stream, batch.records, self.version)
+        records, unfit = admitted(self.stream, with_version(self.stream, batch.records, self.version))
         if records.num_rows:
             if self._writer is None:
                 repeating: Any = _repeating(self.stream)  # the stubs know no list here
@@ -51,12 +50,11 @@ class PackageWriter:
         if self._rows >= _PART_ROWS:
             self._close_part()
         self.cursor.update(batch.cursor or {})
-        self.outcomes.update((o.item, o) for o in batch.outcomes)
-        if batch.rejects:
+        self.outcomes.update((o.item, o) for o in map(settled, batch.outcomes))
+        if rejects := (*batch.rejects, *unfit):
             with self._rejects_path.open("a", encoding="utf-8") as file:
-                for reject in batch.rejects:
-                    file.write(json.dumps(asdict(reject), default=str, ensure_ascii=False) + "\n")
-            self._rejects += len(batch.rejects)
+                file.writelines(map(line, rejects))
+            self._rejects += len(rejects)
 
     def finish(self) -> tuple[tuple[Part, ...], Part | None]:
         """Store what is open; return the parts and the file of rejects."""

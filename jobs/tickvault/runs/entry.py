@@ -1,6 +1,5 @@
 """The one entry point of jobs: log, slot, lock, ledger row, signals, metrics, and an honest exit code."""
 
-import json
 import logging
 import signal
 import threading
@@ -10,12 +9,12 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn
 
-from tickvault.core import faults, log
+from tickvault.core import faults, log, redaction
 from tickvault.core.errors import BUG, BUG_MESSAGE, ExitCode, InterruptedRunError, PlatformError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Schedule, Slot, resolve
 from tickvault.ledger import Ledger
-from tickvault.runs import joblog, pushgateway
+from tickvault.runs import joblog, pushgateway, termination
 from tickvault.runs.session import Job, Report, Session
 
 _log = logging.getLogger(__name__)
@@ -38,11 +37,13 @@ def run_job(
     try:
         faults.arm(settings.fault_at)
         with _stoppable(), Ledger.open(settings) as ledger:
-            slot = slot or _resolve(settings, ledger)
+            slot = (slot or _resolve(settings, ledger)).due(settings.now())
             log.configure(settings, job=job.name, slot=slot.id)
             exclusion = ledger.lock(job.name, settings.lock_wait_seconds) if job.exclusive else nullcontext()
             with exclusion:
                 pushgateway.push_start(settings, job.name)
+                for name in ledger.runs.settle():
+                    _log.warning("%s said that it runs, but its process is gone: it is noted as interrupted", name)
                 run = ledger.runs.start(job.name, slot, settings.tickvault_job_name)
                 session = Session(settings, ledger, run, report)
                 with joblog.recording(settings, ledger, run):
@@ -61,11 +62,16 @@ def run_job(
     _log.info("done" if code == 0 else "ended", extra=summary | report.counts)
     pushgateway.push_run(settings, job.name, int(code), seconds, report.counts)
     if on_end:
-        on_end(summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details})
+        ending = summary | report.counts | {"missing": report.missing, "notes": report.notes, **report.details}
+        on_end(redaction.data(ending))
     if settings.tickvault_termination_log:
-        # Kubernetes keeps 4096 bytes of it.
-        text = json.dumps(summary | report.counts | {"missing": report.missing[:10], **report.details}, default=str)
-        settings.tickvault_termination_log.write_text(text[:4000], encoding="utf-8")
+        text = termination.message(
+            summary | report.counts, redaction.data({"missing": report.missing, **report.details})
+        )
+        try:
+            settings.tickvault_termination_log.write_text(text, encoding="utf-8")
+        except OSError as error:  # a full disk must not change how the run ended
+            _log.warning("%s could not be written: %s", settings.tickvault_termination_log, error)
     return int(code)
 
 
@@ -89,7 +95,7 @@ def _attempt(job: Job, session: Session) -> int:
         report.details["error"] = _described(error)
         _log.exception(BUG_MESSAGE)
     finally:
-        outcome = {"missing": report.missing, "notes": report.notes, **report.details}
+        outcome = redaction.data({"missing": report.missing, "notes": report.notes, **report.details})
         session.ledger.runs.finish(session.run, status, int(code), report.counts, outcome)
     return int(code)
 
@@ -102,7 +108,7 @@ def _resolve(settings: Settings, ledger: Ledger) -> Slot:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error)}
+    return {"type": type(error).__name__, "message": redaction.text(str(error))}
 
 
 @contextmanager

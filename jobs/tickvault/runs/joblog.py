@@ -7,7 +7,7 @@ A job stores its own when it ends (``recording``). One that is killed cannot; th
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -25,22 +25,33 @@ _FOLDER = "logs"
 
 @contextmanager
 def recording(settings: Settings, ledger: Ledger, run: Run) -> Iterator[None]:
-    """Copy what is logged meanwhile, then store it and link it from the run's row; a failure of that is a warning."""
-    with scratch("log") as folder:
-        path = folder / "log.jsonl"
-        with path.open("w", encoding="utf-8") as file:
-            handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
-            root = logging.getLogger()
-            root.addHandler(handler)
+    """Copy what is logged meanwhile, then store it and link it from the run's row; a failure of that is a warning.
+
+    Where there is no room for the copy the run goes on without one: it ends as it would have.
+    """
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(scratch("log")) / "log.jsonl"
+            file = path.open("w", encoding="utf-8")
+        except (PlatformError, OSError) as error:
+            _log.warning("no log will be kept in the lake: %s", error)
+            yield
+            return
+        handler = log.copy_to(file, job=run.job, slot=run.slot.id)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        try:
+            yield
+        except PlatformError as error:  # whoever catches it says so on stderr, but this copy ends here
+            handler.handle(_log.makeRecord(_log.name, logging.ERROR, "", 0, "%s", (error,), None))
+            raise
+        finally:
+            root.removeHandler(handler)
             try:
-                yield
-            except PlatformError as error:  # whoever catches it says so on stderr, but this copy ends here
-                handler.handle(_log.makeRecord(_log.name, logging.ERROR, "", 0, "%s", (error,), None))
-                raise
-            finally:
-                root.removeHandler(handler)
-                file.flush()
-                _store(settings, ledger, run, path)
+                file.close()
+            except OSError as error:
+                _log.warning("the log is not whole: %s", error)
+            _store(settings, ledger, run, path)
 
 
 def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], end: str) -> None:
@@ -56,7 +67,7 @@ def rescue(settings: Settings, ledger: Ledger, run: Run, lines: Iterable[str], e
     with scratch("log") as folder:
         path = folder / "log.jsonl"
         with path.open("w", encoding="utf-8") as file:
-            handler = log.copy_to(file, settings, job=run.job, slot=run.slot.id)
+            handler = log.copy_to(file, job=run.job, slot=run.slot.id)
             for time, line in map(_stamped, lines):
                 if _is_ours(line):  # a line of the job's own log: made, and its secrets blotted out, by the job
                     file.write(f"{line}\n")

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim, PackageClaim
+from tickvault.core.holding import Holding
 from tickvault.core.package import Package
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream
@@ -51,6 +52,18 @@ class Sink(ABC):
     @abstractmethod
     def count(self) -> int:
         """Return how many packages the target's own ledger holds: cheap, however many there are."""
+
+    @abstractmethod
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        """Say what a stream's table is now; rows are not counted where its identity is the one given."""
+
+    @abstractmethod
+    def forget(self, stream: Stream) -> None:
+        """Take a stream's loads back in the target's own ledger, so that all its packages are due again.
+
+        Merged rows stay, for loading them again changes nothing; rows of a table that is only appended to go in the
+        same transaction.
+        """
 
     @abstractmethod
     def close(self) -> None:

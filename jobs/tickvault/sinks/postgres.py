@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -9,8 +10,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from tickvault.core import faults
 from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim
-from tickvault.core.contract import Fit
+from tickvault.core.contract import Fit, holds
 from tickvault.core.errors import LoadRejectedError, SchemaMismatchError
+from tickvault.core.holding import Holding
 from tickvault.core.package import fingerprint
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
@@ -24,6 +26,10 @@ from tickvault.sinks import Sink
 
 _ATTEMPTS = 4
 _COUNTS = "rows_read, rows_inserted, rows_updated, rows_unchanged, rows_superseded, rows_duplicate, rows_rejected"
+_COLUMNS_HELD = """
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"""
+_IDENTITY = "SELECT oid::text || '/' || relfilenode::text FROM pg_class WHERE oid = to_regclass($1)"
 _PACKAGE_ID = pa.field("package_id", pa.string(), nullable=False)
 
 
@@ -80,6 +86,36 @@ class PostgresSink(Sink):
         ((loads,),) = session.rows(sql, self.name)
         session.commit()
         return int(loads)
+
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        """Say what a stream's table is now: PostgreSQL gives it a new file when it is emptied or made anew."""
+        session, name = self._connected(), table(stream)
+        try:
+            columns = frozenset(column for (column,) in session.rows(_COLUMNS_HELD, name))
+            now = "".join(str(one) for (one,) in session.rows(_IDENTITY, name)) if columns else ""
+            rows = None
+            if not columns or not now or now != identity:
+                rows = int(session.rows(f"SELECT count(*) FROM {name}")[0][0]) if columns else 0
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
+        return Holding(name, columns, now, rows)
+
+    def forget(self, stream: Stream) -> None:
+        """Take a stream's loads back; see ``Sink.forget``."""
+        session, name = self._connected(), table(stream)
+        try:
+            if stream.write_mode is WriteMode.APPEND and session.rows(
+                "SELECT 1 WHERE to_regclass($1) IS NOT NULL", name
+            ):
+                session.run(f"DELETE FROM {name}")
+            session.run("DELETE FROM data_platform.loads WHERE sink = $1 AND stream = $2", self.name, stream.name)
+            faults.at("after_forget")
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the connection back; an open transaction is undone by it."""
@@ -167,7 +203,7 @@ def _compare(claim: Claim, rows: Rows, read: int) -> None:
 
 
 def _fitted(fitted: Fit, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Give batches the columns that are loaded: one that a package of an earlier day lacks is null.
+    """Give batches the columns that are loaded: of a package of an earlier day one may be missing or narrower.
 
     Raises:
         SchemaMismatchError: A column has another type, a required one is missing, or one is unknown.
@@ -188,7 +224,17 @@ def _fitted(fitted: Fit, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Recor
                 column = pa.nulls(batch.num_rows, field.type)
             else:
                 raise SchemaMismatchError(stream.name, field.name, str(field.type), "no such column in the package")
-            if column.type != field.type:
+            if column.type != field.type and holds(field.type, column.type):
+                column = _cast(stream, field, column)
+            elif column.type != field.type:
                 raise SchemaMismatchError(stream.name, field.name, str(field.type), f"{column.type} in the package")
             columns.append(column)
         yield pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+
+def _cast(stream: Stream, field: "pa.Field[Any]", column: "pa.Array[Any]") -> "pa.Array[Any]":
+    """Give a package of an earlier day the wider type that its stream has now."""
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise LoadRejectedError(f"{stream.name}.{field.name}: {error}") from error

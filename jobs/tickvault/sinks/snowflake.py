@@ -9,6 +9,8 @@ its transaction is gone: only the ledger, read back afterwards, says what happen
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from tickvault.core import faults
 from tickvault.core.batch import LoadResult, Rows
 from tickvault.core.claim import Claim
 from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailableError
+from tickvault.core.holding import Holding
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
 from tickvault.engines.scratch import scratch
@@ -42,7 +45,7 @@ class SnowflakeSink(Sink):
         super().__init__(settings, lake)
         self.names = tables.Names.of(settings)
         self._session: Connection | None = None
-        self._preparation = Preparation(self._run, self.names)
+        self._preparation = Preparation(self._run, self.names, self._held)
 
     @classmethod
     def target(cls, settings: Settings) -> str | None:
@@ -82,6 +85,28 @@ class SnowflakeSink(Sink):
             return {str(row[0]) for row in self._run(f"SELECT PACKAGE_ID FROM {self.names.loads}")}
         except MissingObjectError:
             return set()
+
+    def held(self, stream: Stream, identity: str = "") -> Holding:
+        """Say what a stream's table is now; Snowflake knows how many rows without reading them."""
+        _ = identity
+        name = self.names.table(stream)
+        columns = self._run(
+            f"SELECT LOWER(COLUMN_NAME) FROM {self.names.database}.INFORMATION_SCHEMA.COLUMNS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+            *(self.names.schema_of(stream), stream.warehouse_table),
+        )
+        rows = int(str(self._run(f"SELECT COUNT(*) FROM {name}")[0][0])) if columns else 0
+        return Holding(name, frozenset(str(column) for (column,) in columns), "", rows)
+
+    def forget(self, stream: Stream) -> None:
+        """Take a stream's loads back; see ``Sink.forget``."""
+        self._run("BEGIN")
+        if stream.write_mode is WriteMode.APPEND and self.held(stream).columns:
+            # Another stream may fill the same table: a package's id begins with its source and its stream.
+            self._run(f"DELETE FROM {self.names.table(stream)} WHERE SPLIT_PART(PACKAGE_ID, '.', 2) = %s", stream.name)
+        self._run(f"DELETE FROM {self.names.loads} WHERE STREAM = %s", stream.name)
+        faults.at("after_forget")
+        self._run("COMMIT")
 
     def close(self) -> None:
         """End the session."""
@@ -164,6 +189,13 @@ class SnowflakeSink(Sink):
                 )  # fmt: skip
                 warned = True
             time.sleep(0.25)
+
+    @contextmanager
+    def _held(self, table: str) -> Iterator[None]:
+        """Hold a table's lock in a session of its own while this one changes the table: DDL would end a transaction."""
+        with SnowflakeSink(self.settings, self.lake) as other:
+            other._begin(table, "widening")
+            yield
 
     def _merge(self, stream: Stream, rows: Rows, claim: Claim, attempt: str) -> LoadResult:
         table, staging = self.names.table(stream), self.names.staging(attempt)

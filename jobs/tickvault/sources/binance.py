@@ -1,11 +1,14 @@
 """Binance spot: the 24-hour ticker, and closed daily klines as bars.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
-Numbers are text, times milliseconds; volume is in the base currency. A batch that names one unknown symbol is refused
-as a whole (code -1121), so it is halved until the culprit stands alone.
+Numbers are text, times milliseconds; volume is in the base currency. A batch that names one symbol that is unknown
+(code -1121) or written as none is (-1100) is refused as a whole, so it is halved until the culprit stands alone.
+Where a pair is quoted for 1000 or more coins, rows are for one all the same, and ``price_unit`` says so.
 """
 
 import json
+import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
@@ -21,12 +24,14 @@ from tickvault.market.symbols import Asset
 from tickvault.sources import Source
 from tickvault.sources.shared.days import Past, daily, nothing_new
 from tickvault.sources.shared.exchange import every_day
+from tickvault.sources.shared.quote import for_one, in_ones, is_zero, known, number
 from tickvault.sources.shared.symbolwise import (
     failed,
     latest,
     not_nothing,
     objects,
     read_each,
+    text,
     wanted,
     without_rows,
 )
@@ -46,9 +51,13 @@ FIELDS = {
     "low_24h": "lowPrice",
     "observed_at": "closeTime",
 }
-_UNKNOWN_SYMBOL = -1121
+_PRICES = ("price", "price_change_24h", "high_24h", "low_24h")
+_UNKNOWN = {"-1121", "-1100"}  # no such symbol; characters that no symbol has
+_CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
 _CHEAP_SYMBOLS, _SYMBOLS_PER_REQUEST, _KLINES_PER_REQUEST = 20, 100, 1000
+_BAR_PRICES = ("open", "high", "low", "close")
 _CLOSE_TIME = 6
+_DAY_MILLISECONDS = 86_400_000
 
 
 class Binance(Source):
@@ -75,13 +84,13 @@ class Binance(Source):
         by_pair = {asset.binance_pair: asset for asset in assets}
         rows: dict[str, list[Row]] = {}
         for record in answer:
-            asset = by_pair.get(str(record.get("symbol")))
+            asset = by_pair.get(text(record, "symbol"))
             if asset:
                 rows.setdefault(asset.symbol, []).append(_price(asset, record))
         return latest(builder, assets, rows, since, absent="unknown symbol, or missing in the answer")
 
     def _ask(self, assets: Sequence[Asset]) -> list[dict[str, Any]]:
-        pairs = json.dumps([asset.binance_pair for asset in assets], separators=(",", ":"))
+        pairs = json.dumps([asset.binance_pair for asset in assets], separators=(",", ":"), ensure_ascii=False)
         try:
             return objects(
                 "binance", self._get("ticker/24hr", {"symbols": pairs}, cost=2 if len(assets) <= _CHEAP_SYMBOLS else 40)
@@ -111,19 +120,22 @@ class Binance(Source):
         sifted = past.sift(builder.stream, (_bar(asset, kline) for kline in klines))
         return daily(builder, past, (*sifted.changed, *sifted.fresh), days)
 
-    def _klines(self, asset: Asset, start: int) -> list[list[Any]]:
+    def _klines(self, asset: Asset, start: int) -> list[Any]:
         """Get all klines that opened from ``start`` on and are closed."""
         now = _milliseconds(self.context.now)
         params: dict[str, str | int] = {"symbol": asset.binance_pair, "interval": "1d", "limit": _KLINES_PER_REQUEST}
-        klines: list[list[Any]] = []
+        klines: list[Any] = []
         while True:
             page = self._get("klines", params | {"startTime": start, "endTime": now - 1}, cost=2)
-            if not isinstance(page, list) or not all(isinstance(k, list) and len(k) > _CLOSE_TIME for k in page):
-                raise SourceRejectedError(f"binance: a list of klines is documented, {str(page)[:80]!r} came")
+            if not isinstance(page, list) or (page and not any(map(_is_kline, page))):
+                raise SourceRejectedError(f"binance: a list of klines is documented, {reprlib.repr(page)} came")
             klines += [kline for kline in page if not _is_open(kline, now)]
-            if len(page) < _KLINES_PER_REQUEST or not isinstance(page[-1][0], int) or page[-1][0] < start:
+            latest_opening = max(
+                (kline[0] for kline in page if _is_kline(kline) and start <= kline[0] < now), default=0
+            )
+            if len(page) < _KLINES_PER_REQUEST or not latest_opening:
                 return klines
-            start = page[-1][0] + 1
+            start = latest_opening + 1
 
     def _get(self, path: str, params: dict[str, str | int], cost: float) -> Any:
         base = self.context.settings.binance_base_url.rstrip("/")
@@ -131,29 +143,58 @@ class Binance(Source):
 
 
 def _price(asset: Asset, record: dict[str, Any]) -> Row:
-    return {column: record.get(name) for column, name in FIELDS.items()} | {
+    quoted = asset.pair
+    row = {column: record.get(name) for column, name in FIELDS.items()}
+    row |= {column: for_one(row[column], quoted.unit) for column in _PRICES}
+    return row | {
         "symbol": asset.symbol,
         "base_currency": asset.symbol,
-        "quote_currency": asset.binance_pair.removeprefix(asset.symbol),
+        "quote_currency": quoted.quote,
+        "price_unit": quoted.unit,
+        "price": None if is_zero(record.get("count")) else row["price"],  # nothing was traded in these 24 hours
+        "volume": in_ones(row["volume"], quoted.unit),
         "source": "binance",
         "observed_at": Epoch(record.get(FIELDS["observed_at"])),
     }
 
 
-def _bar(asset: Asset, kline: list[Any]) -> Row:
-    values = dict(zip(("open", "high", "low", "close", "volume"), kline[1:_CLOSE_TIME], strict=True))
-    times = {"date": Epoch(kline[0]), "observed_at": Epoch(kline[_CLOSE_TIME])}
-    return {"symbol": asset.symbol, "source": "binance", **times, **values}
+def _bar(asset: Asset, kline: Any) -> Row:
+    """Make a row of a kline; one that is none, or holds a price of 0, is left for its reject to show."""
+    row = {"symbol": asset.symbol, "source": "binance"}
+    if not _is_day(kline):
+        return row | {"date": kline}
+    quoted = asset.pair
+    prices = {name: known(for_one(value, quoted.unit)) for name, value in zip(_BAR_PRICES, kline[1:5], strict=True)}
+    return row | {
+        "date": Epoch(kline[0]),
+        **prices,
+        "volume": in_ones(kline[5], quoted.unit),
+        "observed_at": Epoch(kline[_CLOSE_TIME]),
+        "quote_currency": quoted.quote,
+        "price_unit": quoted.unit,
+    }
 
 
-def _is_open(kline: list[Any], now: int) -> bool:
+def _is_kline(kline: Any) -> bool:
+    return isinstance(kline, list) and len(kline) > _CLOSE_TIME and type(kline[0]) is int
+
+
+def _is_day(kline: Any) -> bool:
+    if not isinstance(kline, list) or len(kline) <= _CLOSE_TIME:
+        return False
+    opened, closes = number(kline[0]), number(kline[_CLOSE_TIME])
+    return opened is not None and closes is not None and opened < closes <= opened + _DAY_MILLISECONDS
+
+
+def _is_open(kline: Any, now: int) -> bool:
     """Tell the running day's kline; one that lies wholly ahead is an error to be put aside, not an open bar."""
-    opened, closes = kline[0], kline[_CLOSE_TIME]
-    return isinstance(opened, int) and isinstance(closes, int) and opened <= now <= closes
+    opened = number(kline[0]) if isinstance(kline, list) and kline else None
+    return opened is not None and opened <= now < opened + _DAY_MILLISECONDS
 
 
 def _is_unknown(error: RefusedRequestError) -> bool:
-    return f'"code":{_UNKNOWN_SYMBOL}' in error.body.replace(" ", "")
+    code = _CODE.search(error.body)
+    return code is not None and code[1] in _UNKNOWN
 
 
 def _milliseconds(at: datetime) -> int:

@@ -1,7 +1,8 @@
 """CoinGecko: the current market of up to 250 coins per request, in US dollars.
 
 https://docs.coingecko.com/reference/coins-markets. Coins go by ids, not tickers; volume is in US dollars. A coin that
-is not in the answer, or has no current price, is one CoinGecko knows nothing about at the moment.
+is not in the answer, or has no current price, is one CoinGecko knows nothing about at the moment. Prices are asked for
+with all their digits; by default they are rounded, to whole dollars from a thousand on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from tickvault.engines.http.client import Provider
 from tickvault.market import streams
 from tickvault.market.symbols import Asset
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, wanted, without_rows
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, text, wanted, without_rows
 
 PROVIDER = Provider("coingecko", per_minute=30, key_setting="COINGECKO_API_KEY", url_setting="COINGECKO_BASE_URL")
 FIELDS = {
@@ -47,13 +48,14 @@ class CoinGecko(Source):
         yield from not_nothing("coingecko", self.context, batches)
 
     def _rows(self, stream: Stream, assets: Sequence[Asset]) -> dict[str, list[Row]]:
-        by_id = {asset.coingecko_id: asset for asset in assets}
+        by_id: dict[str, list[Asset]] = {}
+        for asset in assets:
+            by_id.setdefault(asset.coingecko_id, []).append(asset)
         answer = objects("coingecko", self._markets(list(by_id)))
         require_fields(stream, answer, FIELDS | {"symbol": "id"})
         rows: dict[str, list[Row]] = {}
         for record in answer:
-            asset = by_id.get(str(record.get("id")))
-            if asset and record.get("current_price") is not None:
+            for asset in by_id.get(text(record, "id"), ()):
                 rows.setdefault(asset.symbol, []).append(_row(asset, record))
         return rows
 
@@ -63,7 +65,13 @@ class CoinGecko(Source):
         return self.context.http.get_json(
             PROVIDER,
             f"{settings.coingecko_base_url.rstrip('/')}/api/v3/coins/markets",
-            {"vs_currency": "usd", "ids": ",".join(ids), "per_page": _COINS_PER_REQUEST, "page": 1},
+            {
+                "vs_currency": "usd",
+                "ids": ",".join(ids),
+                "per_page": _COINS_PER_REQUEST,
+                "page": 1,
+                "precision": "full",
+            },
             {"x-cg-demo-api-key": key.get_secret_value()} if key else None,
         )
 
@@ -73,5 +81,6 @@ def _row(asset: Asset, record: dict[str, Any]) -> Row:
         "symbol": asset.symbol,
         "base_currency": asset.symbol,
         "quote_currency": "USD",
+        "price_unit": 1,
         "source": "coingecko",
     }

@@ -6,8 +6,8 @@ taken by the letter: a field that is not there is an error and never replaced by
 a zone are UTC, as documented.
 """
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from tickvault.core.batch import Batch
@@ -17,14 +17,15 @@ from tickvault.core.records import Row, require_fields
 from tickvault.core.stream import Stream
 from tickvault.engines.http.client import Provider, RefusedRequestError
 from tickvault.market import streams
-from tickvault.market.symbols import Asset
+from tickvault.market.symbols import Asset, normalise
 from tickvault.sources import Source
-from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, wanted, without_rows
+from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, text, wanted, without_rows
 
 PROVIDER = Provider("freecryptoapi", per_minute=60, key_setting="FREECRYPTO_API_KEY", url_setting="FREECRYPTO_API")
 _REQUIRED = {"rows", "symbol", "price", "observed_at"}
 _OPTIONAL = {"volume", "price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap"}
 _NOT_FOUND = 404
+_WITHOUT_ZONE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)")
 
 
 class FreeCryptoApi(Source):
@@ -49,7 +50,7 @@ class FreeCryptoApi(Source):
         require_fields(stream, records, fields)
         by_symbol: dict[str, list[Row]] = {}
         for record in records:
-            symbol = str(record.get(fields["symbol"])).upper()
+            symbol = normalise(text(record, fields["symbol"]))
             by_symbol.setdefault(symbol, []).append(_row(symbol, record, fields))
         yield without_rows(stream, chosen.outcomes)
         prices = latest(self.context.builder(stream), chosen.assets, by_symbol, since)
@@ -116,6 +117,7 @@ def _row(symbol: str, record: dict[str, Any], fields: dict[str, str]) -> Row:
         "symbol": symbol,
         "base_currency": symbol,
         "quote_currency": "USD",
+        "price_unit": 1,
         "source": "freecryptoapi",
         "observed_at": _utc(record.get(fields["observed_at"])),
     }
@@ -123,8 +125,5 @@ def _row(symbol: str, record: dict[str, Any], fields: dict[str, str]) -> Row:
 
 def _utc(value: Any) -> Any:
     """Add the documented zone to a time that names none; what is no time is left for the reject to show."""
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    found = _WITHOUT_ZONE.fullmatch(value) if isinstance(value, str) else None
+    return f"{found[1]}T{found[2]}+00:00" if found else value

@@ -3,22 +3,35 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from tickvault.core import faults, instance, revisions
 from tickvault.core.batch import Batch
-from tickvault.core.errors import InterruptedRunError, LoadRejectedError, PlatformError, to_raise
-from tickvault.core.package import Outcome, OutcomeStatus, Package
+from tickvault.core.errors import (
+    ConfigError,
+    InterruptedRunError,
+    LoadRejectedError,
+    PlatformError,
+    TerminalError,
+    to_raise,
+)
+from tickvault.core.package import Choice, DamagedPackageError, Outcome, OutcomeStatus, Package, Purpose
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.http.client import HttpClient
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
+from tickvault.lake.sealed import Sealed
 from tickvault.runs.session import Session
 from tickvault.sources import Context, Source
 from tickvault.transfer import catalog
 
 _log = logging.getLogger(__name__)
+_FIRST_SLOT = datetime(2000, 1, 1, tzinfo=UTC)
+_EARLY = timedelta(hours=1)
+"""How far the clock that made a slot may be ahead of ours."""
+_MOST_DAYS = 36_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +39,9 @@ class Extraction:
     """Lands every stream of a source for one slot.
 
     A sealed slot is never fetched again. A partial one is completed by a revision that asks only for what all before
-    it left missing; ``force`` fetches everything anew as a further revision. Whichever it is, the run's end says what
-    holds for the slot: what it still lacks, and whether too much of it is put aside.
+    it left missing; ``force`` fetches everything anew as a further revision, also in the place of packages that cannot
+    be read. What a person chose to read, by symbols or days, completes no slot. Whichever it is, the run's end says
+    what holds for the slot: what it still lacks, and whether too much of it is put aside.
     """
 
     source: str
@@ -46,8 +60,9 @@ class Extraction:
         """Return the source, ready to be asked for its streams and to read them.
 
         Raises:
-            ConfigError: There is no such source, or no such instance of it.
+            ConfigError: There is no such source, or no such instance of it, or nothing can be read for this slot.
         """
+        self._check(settings, slot)
         kind, options = catalog.source(self.source), {}
         if self.instance:
             options = instance.options(settings.instances_path, self.source, self.instance)
@@ -75,23 +90,106 @@ class Extraction:
         if errors:
             raise to_raise(errors)
 
+    def _check(self, settings: Settings, slot: Slot) -> None:
+        """Refuse what is a slip of the pen, before anything is sealed under it.
+
+        Raises:
+            ConfigError: Slot, days or symbols cannot be meant.
+        """
+        if slot.time > settings.now() + _EARLY:
+            raise ConfigError(
+                f"slot {slot} lies in the future: its own run would find it complete; give one that was due"
+            )
+        if slot.time < _FIRST_SLOT:
+            raise ConfigError(
+                f"slot {slot} is before {_FIRST_SLOT:%Y-%m-%d}: a slot is when a run was due; for old data use --days"
+            )
+        if self.days is not None and not 1 <= self.days <= _MOST_DAYS:
+            raise ConfigError(f"--days {self.days}: give a number of days from 1 to {_MOST_DAYS:,}")
+        if self.symbols is not None and not any(s.strip() for s in self.symbols):
+            raise ConfigError("--symbols names none: write some, such as AAPL,MSFT, or leave the option out")
+
     def _land(self, session: Session, lake: Lake, source: Source, stream: Stream) -> None:
-        sealed = lake.revisions(stream, session.slot)
-        for package in sealed:  # a crash between manifest and ledger is mended here
-            session.ledger.packages.register(stream, package, lake.rejects(package))
-        missing = revisions.missing(sealed)
-        if sealed and not self.force and not missing:
-            _note_complete(session, sealed)
-            _check_share(session, lake, sealed)
+        choice = Choice.of(self.symbols, self.days)
+        sealed = known(session, lake, stream, thorough=self.force)
+        supersedes = _to_settle(sealed, source, stream, force=self.force and not choice)
+        missing = revisions.missing(sealed.packages)
+        covered = revisions.covers(sealed.packages, choice)
+        if covered and not self.force and not missing:
+            _note_complete(session, sealed.packages)
+            _check_share(session, lake, sealed.packages)
             return
-        source = source.asking_for(() if self.force else missing)
-        since = session.ledger.packages.resume_from(source.identity, stream, session.slot, inclusive=not self.force)
+        source = source.asking_for(missing if covered and not self.force else ())
+        deeper = any(p.choice and p.choice.days for p in sealed.packages) and not covered
+        resumed = session.ledger.packages.resume_from
+        since = resumed(source.identity, stream, session.slot, inclusive=not (self.force or deeper))
         batches = _watched(source.read(stream, since), stream)
-        package = lake.land(source.identity, stream, batches, session.slot, session.run.run_id, len(sealed))
-        faults.at("between_manifest_and_ledger")
-        session.ledger.packages.register(stream, package, lake.rejects(package))
-        _account(session, package, revisions.failed([*sealed, package]))
-        _check_share(session, lake, [*sealed, package])
+        purpose = Purpose(choice=choice, supersedes=supersedes)
+        land(session, lake, source.identity, stream, batches, purpose, sealed)
+
+
+def land(
+    session: Session,
+    lake: Lake,
+    identity: str,
+    stream: Stream,
+    batches: Iterator[Batch],
+    purpose: Purpose,
+    sealed: Sealed,
+) -> None:
+    """Land what was read as the slot's next revision, tell the ledger, and say what holds for the slot then."""
+    number = sealed.next_revision
+    package = lake.land(identity, stream, batches, session.slot, session.run.run_id, number, purpose)
+    faults.at("between_manifest_and_ledger")
+    session.ledger.packages.register(stream, package, lake.rejects(package))
+    sealed.found[number] = package
+    if package.supersedes:
+        session.report.notes.append(f"{package.id} was read in the place of {', '.join(package.supersedes)}")
+    _account(session, package, revisions.failed(sealed.packages))
+    _check_share(session, lake, sealed.packages)
+
+
+def known(session: Session, lake: Lake, stream: Stream, *, thorough: bool) -> Sealed:
+    """Return what is sealed of the run's slot, and tell the ledger of what a crash kept from it.
+
+    Args:
+        session: The run's.
+        lake: The lake.
+        stream: The stream.
+        thorough: Read every byte, too, and take a package that the ledger refuses for one that cannot be read.
+    """
+    ledger, slot = session.ledger.packages, session.slot
+    sealed = lake.slot(stream, slot, ledger.manifests(slot.date.isoformat()))
+    for package in sealed.packages:
+        try:
+            if thorough:
+                lake.verify(package)
+            ledger.register(stream, package, lake.rejects(package))
+        except DamagedPackageError as error:
+            sealed.damaged[package.revision] = error
+        except TerminalError as error:
+            if not thorough:
+                raise
+            sealed.damaged[package.revision] = DamagedPackageError(f"the ledger refuses {package.id}: {error}", slot)
+    return sealed
+
+
+def _to_settle(sealed: Sealed, source: Source, stream: Stream, *, force: bool) -> tuple[str, ...]:
+    """Return the packages to read again since they cannot be read.
+
+    Raises:
+        DamagedPackageError: There are some, and nobody said that they are to be read again as a whole.
+    """
+    for error in sealed.open_damage.values():
+        _log.warning("%s", error)
+        if not force:
+            raise error
+    return tuple(package_id(source, stream, sealed.slot, revision) for revision in sealed.open_damage)
+
+
+def package_id(source: Source, stream: Stream, slot: Slot, revision: int) -> str:
+    """Return what the package of a revision is called, whether or not it can be read."""
+    return f"{source.identity}.{stream.name}.{slot.id}.r{revision}"
 
 
 def _watched(batches: Iterator[Batch], stream: Stream) -> Iterator[Batch]:

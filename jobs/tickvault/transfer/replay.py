@@ -6,12 +6,13 @@ import click
 import pyarrow as pa
 
 from tickvault.core.batch import Batch
-from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
+from tickvault.core.package import Outcome, OutcomeStatus, Package, Purpose, Reject
 from tickvault.core.records import CONFLICT, RecordBuilder
 from tickvault.core.revisions import failed
 from tickvault.core.stream import Stream
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
+from tickvault.lake.admission import admitted
 from tickvault.runs.session import Session
 from tickvault.transfer import catalog
 from tickvault.transfer.extraction import Extraction
@@ -39,18 +40,21 @@ class Replay:
             builder = RecordBuilder(stream, now, session.settings.source_origin)
             built = builder.build(r.record for r in rejects if r.column != CONFLICT)
             contested = tuple(r for r in rejects if r.column == CONFLICT)
-            fits = built.batch.num_rows
+            rows, refused = admitted(stream, built.batch)
+            unfit, fits = (*built.rejects, *refused), rows.num_rows
             why = f"; {len(contested)} share a key with another record, nobody can tell which is right"
             click.echo(f"{package_id}: {fits} of {len(rejects)} record(s) fit now{why if contested else ''}")
-            session.report.add(rows_read=len(rejects), rows_rejected=len(built.rejects) + len(contested))
+            session.report.add(rows_read=len(rejects), rows_rejected=len(unfit) + len(contested))
             if not fits or self.dry_run:
                 continue
             with session.ledger.lock(Extraction(source).name, session.settings.lock_wait_seconds):
-                sealed = lake.revisions(stream, slot)
-                aside = (*built.rejects, *contested)
-                batch = Batch(stream, built.batch, None, _settled(stream, sealed, built.batch, aside), aside)
+                known = session.ledger.packages.manifests(slot.date.isoformat())
+                sealed = lake.slot(stream, slot, known)
+                aside = (*unfit, *contested)
+                batch = Batch(stream, rows, None, _settled(stream, sealed.packages, rows, aside), aside)
                 run_id = session.run.run_id
-                package = lake.land(source, stream, [batch], slot, run_id, len(sealed), (package_id,))
+                purpose = Purpose(replays=(package_id,))
+                package = lake.land(source, stream, [batch], slot, run_id, sealed.next_revision, purpose)
                 session.ledger.packages.register(stream, package, lake.rejects(package))
             session.report.details.setdefault("packages", []).append(package.id)
 

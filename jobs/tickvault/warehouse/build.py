@@ -21,6 +21,7 @@ from tickvault.warehouse.target import Target
 _log = logging.getLogger(__name__)
 _SLOWEST = 5
 _PAUSE_SECONDS = 10.0
+_NAMED = 10
 STALE_HOURS = 48
 """The project's var ``freshness_hours``, for when dbt is not even started."""
 
@@ -85,6 +86,7 @@ class Building:
                 _judge(results)
                 with _shelf(session, self.target) as shelf:
                     results[:] = _counted(shelf, results)
+                    report.notes += _whose(shelf, results)
                     if journal.may_publish(selection):
                         self._publish(session, build, results, shelf)
                     else:
@@ -149,6 +151,15 @@ def _counted(shelf: Shelf, results: list[NodeResult]) -> list[NodeResult]:
     """Add the rows that the built tables hold."""
     counts = shelf.count([r.relation for r in results if r.stored])
     return [replace(r, rows=counts[r.relation]) if r.stored else r for r in results]
+
+
+def _whose(shelf: Shelf, results: list[NodeResult]) -> Iterator[str]:
+    """Say of warnings whose rows they are about: those are left out, and the others are published."""
+    for result in results:
+        if result.status == "warn" and result.names:
+            found = shelf.values(result.relation, result.names)
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            yield f"{result.name}: {', '.join(found[:_NAMED])}{more}"
 
 
 @contextmanager

@@ -67,6 +67,9 @@ class Shelf(Protocol):
     def count(self, relations: Sequence[str]) -> dict[str, int]:
         """Return the rows of tables."""
 
+    def values(self, relation: str, column: str) -> list[str]:
+        """Return the values of a table's column, each once, in order."""
+
     def prepare(self, schemas: Iterable[str]) -> None:
         """Make schemas and tables that are missing."""
 

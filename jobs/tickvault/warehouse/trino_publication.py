@@ -36,6 +36,10 @@ class TrinoShelf:
         """Return the rows of tables."""
         return {str(name): int(str(n)) for name, n in self._run(count_statement(relations))} if relations else {}
 
+    def values(self, relation: str, column: str) -> list[str]:
+        """Return the values of a table's column, each once, in order."""
+        return [str(value) for (value,) in self._run(f"SELECT DISTINCT {column} FROM {relation} ORDER BY 1")]
+
     def prepare(self, schemas: Iterable[str]) -> None:
         """Make the public schemas."""
         for schema in schemas:

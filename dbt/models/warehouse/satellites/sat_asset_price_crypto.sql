@@ -6,13 +6,13 @@
 {% set bar = {
     'asset_type': "'crypto'", 'price_kind': "'bar'", 'price_date': 'date',
     'open_price': 'open', 'high_price': 'high', 'low_price': 'low', 'price': 'close',
-    'price_change_24h': 'null', 'price_change_percent_24h': 'null', 'market_cap': 'null', 'quote_currency': 'null',
+    'price_change_24h': 'null', 'price_change_percent_24h': 'null', 'market_cap': 'null',
 } %}
 
 {{ satellite('asset_hk', keys={'asset_type': 'text', 'symbol': 'key'}, observed='observed_at', payload={
-    'source': 'text', 'price_kind': 'text', 'price_date': 'date', 'quote_currency': 'text', 'open_price': 'number',
-    'high_price': 'number', 'low_price': 'number', 'price': 'number', 'volume': 'number', 'market_cap': 'number',
-    'price_change_24h': 'number', 'price_change_percent_24h': 'number',
+    'source': 'text', 'price_kind': 'text', 'price_date': 'date', 'quote_currency': 'text', 'price_unit': 'number',
+    'open_price': 'price', 'high_price': 'price', 'low_price': 'price', 'price': 'price', 'volume': 'number',
+    'market_cap': 'number', 'price_change_24h': 'price', 'price_change_percent_24h': 'number',
 }, sources=[
     {'model': 'raw_cryptoprices_binance', 'columns': quote},
     {'model': 'raw_cryptoprices_coingecko', 'columns': quote},

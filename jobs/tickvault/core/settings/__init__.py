@@ -12,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tickvault.core import redaction
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings.alerts import AlertSettings
 from tickvault.core.settings.flows import FlowSettings
@@ -79,10 +80,14 @@ class Settings(
         """Take the environment, then ``.env``, as they were read."""
         return (init_settings, _Found(settings_cls, env_settings), _Found(settings_cls, dotenv_settings))
 
-    def secrets(self) -> list[str]:
-        """Return every secret value, for the log's redaction."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return [v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value()]
+    def model_post_init(self, context: Any, /) -> None:
+        """Have every secret blotted out from now on, wherever something is said."""
+        del context
+        for name, value in self:
+            if isinstance(value, SecretStr):
+                redaction.know([value.get_secret_value()], sent=name in SourceSettings.__annotations__)
+            elif isinstance(value, str) and (password := redaction.in_address(value)):
+                redaction.know([password])
 
 
 class _Found(PydanticBaseSettingsSource):

@@ -15,18 +15,27 @@ class PostgresSettings(Part):
     postgres_db: str = Field("stock_data", description="Database of the raw tables and the ledger")
     postgres_user: str = Field("tickvault_loader", description="User that loads")
     postgres_password: SecretStr | None = Field(None, description="Password of POSTGRES_USER")
+    postgres_reader_user: str | None = Field(
+        None, description="User that queries and exports and may only read; empty: POSTGRES_USER does"
+    )
+    postgres_reader_password: SecretStr | None = Field(None, description="Password of POSTGRES_READER_USER")
 
-    def postgres_dsn(self) -> str:
+    def postgres_dsn(self, *, reader: bool = False) -> str:
         """Return a libpq keyword string for the raw tables' database, with TCP keepalives set.
 
         A session lock is only worth something if the server notices within seconds that its owner is gone.
+
+        Args:
+            reader: Whether it is for who only reads.
         """
+        reads = reader and self.postgres_reader_user is not None
+        password = self.postgres_reader_password if reads else self.postgres_password
         parts = {
             "host": self.postgres_host,
             "port": str(self.postgres_port),
             "dbname": self.postgres_db,
-            "user": self.postgres_user,
-            "password": self.postgres_password.get_secret_value() if self.postgres_password else None,
+            "user": self.postgres_reader_user if reads else self.postgres_user,
+            "password": password.get_secret_value() if password else None,
             "connect_timeout": "10",
             "keepalives_idle": "10",
             "keepalives_interval": "5",

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, urlsplit
 
+from tickvault.core import redaction
 from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.core.values import plain
+from tickvault.engines.http.charset import decoded
+
+if TYPE_CHECKING:
+    import requests
+
+_LONGEST_WAIT = 366 * 86_400.0
+_WAIT_DIGITS = 7
+_SHOWN = 200
+_RESERVED = "%/:?#[]@!$&'()*+,;=-._~"
 
 
 class Response(Protocol):
@@ -32,6 +43,7 @@ class Provider:
         attempts: How often a failing request is tried; waiting for ``Retry-After`` is bound by time alone.
         connect_timeout: Seconds to reach him.
         read_timeout: Seconds between two bytes of an answer; the whole answer may take four times as long.
+        most_bytes: No more of an answer is read, and what was read is the answer; None reads all of it.
     """
 
     name: str
@@ -42,6 +54,7 @@ class Provider:
     attempts: int = 5
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
+    most_bytes: int | None = None
 
 
 class RefusedRequestError(SourceRejectedError):
@@ -55,7 +68,7 @@ class RefusedRequestError(SourceRejectedError):
 
     def __init__(self, message: str, status: int, body: str) -> None:
         super().__init__(message)
-        self.status, self.body = status, body
+        self.status, self.body = status, redaction.text(body)
 
 
 def refuse(provider: Provider, where: str, response: Response, body: bytes) -> None:
@@ -85,32 +98,39 @@ def refuse(provider: Provider, where: str, response: Response, body: bytes) -> N
 
 
 def _retry_after(response: Response) -> float | None:
-    """Read seconds or an HTTP date, the latter against the provider's own clock."""
+    """Read seconds or an HTTP date, the latter against the provider's own clock; what is neither says nothing."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
+    if text.isascii() and text.isdecimal():
+        return _LONGEST_WAIT if len(text) > _WAIT_DIGITS else float(text)
     until = _http_date(text)
     now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds()) if until else None
+    return min(_LONGEST_WAIT, max(0.0, (until - now).total_seconds())) if until else None
 
 
 def _http_date(text: str) -> datetime | None:
     try:
         time = parsedate_to_datetime(text)
-    except ValueError:
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):  # all of them have been seen
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def redirected_to(response: "requests.Response") -> str | None:
+    """Return where an answer redirects to, None where it does not; bytes that are no UTF-8 stay the bytes they are."""
+    if not response.is_redirect:
+        return None
+    target = response.headers["Location"].encode("latin-1")  # as http.client made text of it
+    try:
+        return target.decode()
+    except UnicodeDecodeError:
+        return quote(target, safe=_RESERVED)
 
 
 def parse_text(response: Response, body: bytes, where: str) -> str:
-    """Decode a text by the charset its header names, else as UTF-8; an empty one counts as cut off."""
+    """Decode a text as ``charset.decoded`` does; an empty one counts as cut off."""
     if not body:
         raise SourceUnavailableError(f"{where}: the answer is empty")
-    charset = response.encoding if "charset=" in response.headers.get("Content-Type", "").lower() else None
-    try:
-        return body.decode(charset or "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+    return decoded(body, response.headers.get("Content-Type", ""))
 
 
 def parse_json(response: Response, body: bytes, where: str) -> Any:
@@ -133,6 +153,11 @@ def parse_json(response: Response, body: bytes, where: str) -> Any:
 
 
 def bare(url: str) -> str:
-    """Return the address without user, query and fragment: fit for messages."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Return the address without user, query and fragment: fit for messages, also where it is none."""
+    try:
+        parts = urlsplit(url)
+        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        host = url.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    text = plain(host)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -3,25 +3,46 @@
 Per provider it keeps a rate budget and a time budget for the run, obeys ``Retry-After`` and backs off with full
 jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Every failure leaves as one of the
 platform's own errors. Addresses are reported without their query and headers are never reported, so that no key can
-reach a log.
+reach a log. An exchange, its headers and redirects included, ends at a deadline, and its bytes are counted unpacked.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from importlib.metadata import version
 from typing import Any, Self, TypeVar
+from urllib.parse import urljoin
 
 import requests
 from requests import exceptions
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from urllib3.exceptions import HTTPError
 
-from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedError, SourceUnavailableError
+from tickvault.core.errors import (
+    ConfigError,
+    PlatformError,
+    RateLimitError,
+    SourceRejectedError,
+    SourceUnavailableError,
+)
 from tickvault.core.settings import Settings
-from tickvault.engines.http.answer import Provider, RefusedRequestError, bare, parse_json, parse_text, refuse
+from tickvault.engines.http.answer import (
+    Provider,
+    RefusedRequestError,
+    bare,
+    parse_json,
+    parse_text,
+    redirected_to,
+    refuse,
+)
+from tickvault.engines.http.deadline import deadline, session
 
 __all__ = ["HttpClient", "Provider", "RefusedRequestError"]
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -29,6 +50,9 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes after decompression; the largest documented answer (250 coins) is some 250 KB."""
 _CHUNK = 64 * 1024
 _BURST = 0.25
+_REDIRECTS = 10
+_LONGEST = 4
+"""The whole of an exchange may take this many times what lies between two of its bytes."""
 
 
 @dataclass(slots=True)
@@ -42,6 +66,7 @@ class _Meter:
     tokens: float
     at: float
     spent: float = field(default=0.0)
+    until: float = field(default=float("inf"))
 
     @property
     def capacity(self) -> float:
@@ -71,7 +96,7 @@ class HttpClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session = requests.Session()
+        self._session = session()
         self._session.headers["User-Agent"] = f"tickvault/{version('tickvault')} (+{settings.http_contact})"
         self._budget = settings.http_time_budget
         self._sleep, self._clock = sleep, clock
@@ -136,7 +161,7 @@ class HttpClient:
             SourceUnavailableError: No answer or 5xx, after all attempts.
         """
         where = f"{provider.name} ({bare(url)})"
-        self.call(provider, lambda: self._fetch(provider, where, "POST", url, json=body, allow_redirects=False))
+        self.call(provider, lambda: self._fetch(provider, where, "POST", url, json=body))
 
     def call(self, provider: Provider, attempt: Callable[[], T], *, cost: float = 1) -> T:
         """Run an attempt within the provider's budgets until it succeeds, for clients that bring their own session.
@@ -154,9 +179,10 @@ class HttpClient:
             provider.name, _Meter(provider.per_minute, provider.per_minute * _BURST, self._clock())
         )
         started = self._clock()
+        meter.until = started + self._budget - meter.spent
 
         def left() -> float:
-            return self._budget - meter.spent - (self._clock() - started)
+            return meter.until - self._clock()
 
         def paced() -> T:
             delay = meter.delay(cost, self._clock())
@@ -187,46 +213,77 @@ class HttpClient:
         read: Callable[[requests.Response, bytes, str], T],
     ) -> T:
         where = f"{provider.name} ({bare(url)})"
-        request = {"params": dict(params or {}), "headers": dict(headers or {}), "allow_redirects": not headers}
+        request = {"params": dict(params or {}), "headers": dict(headers or {})}
 
         def attempt() -> T:
-            return read(*self._fetch(provider, where, "GET", url, **request), where)
+            return read(*self._fetch(provider, where, "GET", url, follow=not headers, **request), where)
 
         return self.call(provider, attempt, cost=cost)
 
     def _fetch(
-        self, provider: Provider, where: str, method: str, url: str, **request: Any
+        self, provider: Provider, where: str, method: str, url: str, *, follow: bool = False, **request: Any
     ) -> tuple[requests.Response, bytes]:
-        check = f"; check {provider.url_setting}" if provider.url_setting else ""
+        """Make one exchange, with what it redirects to; every way it may fail leaves as an error of the platform's."""
+        hops: list[str] = []
+        left = self._meters[provider.name].until - self._clock()
         try:
-            with closing(
-                self._session.request(
-                    method, url, timeout=(provider.connect_timeout, provider.read_timeout), stream=True, **request
-                )
-            ) as response:
-                body = self._read(response, where, self._clock() + 4 * provider.read_timeout)
-        except (exceptions.InvalidURL, exceptions.InvalidSchema, exceptions.MissingSchema) as error:
-            raise ConfigError(f"{where}: not an address to call{check}") from error
-        except exceptions.TooManyRedirects as error:
-            raise SourceRejectedError(f"{where}: redirects without end{check}") from error
-        except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:
-            raise SourceUnavailableError(f"{where}: the answer is cut off or garbled") from error
-        except exceptions.Timeout as error:
-            raise SourceUnavailableError(f"{where}: no answer within {provider.read_timeout:g} s{check}") from error
-        except exceptions.RequestException as error:
-            raise SourceUnavailableError(f"{where}: cannot be reached, {type(error).__name__}{check}") from error
+            with deadline(min(_LONGEST * provider.read_timeout, max(left, 1.0))):
+                response, body = self._exchange(provider, where, method, url, hops if follow else None, request)
+        except PlatformError:
+            raise
+        except Exception as error:
+            raise _meaning(error, provider, where, hops) from error
         refuse(provider, where, response, body)
         return response, body
 
-    def _read(self, response: requests.Response, where: str, deadline: float) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise SourceRejectedError(f"{where}: the answer is larger than {MAX_BODY >> 20} MiB")
-            if self._clock() > deadline:
-                raise SourceUnavailableError(f"{where}: the answer drips in too slowly")
-        return bytes(body)
+    def _exchange(
+        self, provider: Provider, where: str, method: str, url: str, hops: list[str] | None, request: dict[str, Any]
+    ) -> tuple[requests.Response, bytes]:
+        """Send a request and read its answer; ``hops``, where redirects are followed, takes where they lead."""
+        timeout = (provider.connect_timeout, provider.read_timeout)
+        while True:
+            with closing(self._session.request(method, url, timeout=timeout, stream=True, **request)) as response:
+                target = redirected_to(response) if hops is not None else None
+                if hops is None or target is None:
+                    return response, _body(response, where, provider.most_bytes)
+            if len(hops) == _REDIRECTS:
+                raise SourceRejectedError(f"{where}: redirects without end{_check(provider)}")
+            hops.append(target)
+            url, request = urljoin(response.url, target), request | {"params": {}}
+
+
+def _body(response: requests.Response, where: str, most: int | None) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):  # unpacked, and no more of it at once
+        body += chunk
+        if most and len(body) >= most:
+            return bytes(body[:most])
+        if len(body) > MAX_BODY:
+            raise SourceRejectedError(f"{where}: the answer is larger than {MAX_BODY >> 20} MiB")
+    return bytes(body)
+
+
+def _check(provider: Provider) -> str:
+    return f"; check {provider.url_setting}" if provider.url_setting else ""
+
+
+def _meaning(error: Exception, provider: Provider, where: str, hops: list[str]) -> PlatformError:
+    """Return what an error of the libraries below means; not all of theirs are of the classes they document."""
+    check = _check(provider)
+    if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
+        return SourceUnavailableError(f"{where}: the answer is cut off or garbled")
+    if isinstance(error, exceptions.Timeout | TimeoutError) or "timed out" in str(error):
+        return SourceUnavailableError(f"{where}: no answer within {provider.read_timeout:g} s{check}")
+    if isinstance(error, exceptions.InvalidHeader):
+        key = f"; check {provider.key_setting}" if provider.key_setting else ""
+        return ConfigError(f"{where}: a header that cannot be sent{key}")
+    if isinstance(error, ValueError | OverflowError):  # also urllib3's LocationParseError, and every UnicodeError
+        kind = ConfigError if provider.url_setting and not hops else SourceRejectedError
+        what = "redirects to what is no address" if hops else "not an address to call"
+        return kind(f"{where}: {what}{check}")
+    if not isinstance(error, exceptions.RequestException | HTTPError | HTTPException | OSError):
+        _log.error("%s: an error nobody foresaw", where, exc_info=error)
+    return SourceUnavailableError(f"{where}: cannot be reached, {type(error).__name__}{check}")
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -37,9 +37,9 @@ class Connection:
         self._driver, self._where = driver, where
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Connect to the database the settings name."""
-        return cls.to(settings.postgres_dsn(), where(settings))
+    def open(cls, settings: Settings, *, reader: bool = False) -> Self:
+        """Connect to the database the settings name, as who only reads where ``reader`` says so."""
+        return cls.to(settings.postgres_dsn(reader=reader), where(settings))
 
     @classmethod
     def to(cls, dsn: str, where: str) -> Self:
@@ -103,20 +103,19 @@ class Connection:
 
         The transaction is read-only, and what is prepared is one statement: nothing can end the transaction in it.
         """
-        with self.transaction():
-            self.run("SET TRANSACTION READ ONLY")
-            with self._mapped():
-                cursor = self._driver.execute(sql.encode(), prepare=True)
-                if cursor.description is None:
-                    return [], []
-                return [column.name for column in cursor.description], cursor.fetchmany(limit)
+        with self._mapped(read_only=True), self._driver.transaction():
+            self._driver.execute(b"SET TRANSACTION READ ONLY")
+            cursor = self._driver.execute(sql.encode(), prepare=True)
+            if cursor.description is None:
+                return [], []
+            return [column.name for column in cursor.description], cursor.fetchmany(limit)
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
+    def _mapped(self, *, read_only: bool = False) -> Iterator[None]:
         import psycopg
 
         try:
             yield
         except psycopg.Error as error:
             lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-            raise mapped(error, self._where, lost=lost, refusal=TerminalError) from error
+            raise mapped(error, self._where, lost=lost, refusal=TerminalError, read_only=read_only) from error

@@ -1,6 +1,6 @@
 """One ADBC connection to PostgreSQL, for rows in bulk; statements alone go through ``Connection``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import adbc_driver_manager as adbc
@@ -15,21 +15,29 @@ from tickvault.engines.postgres.errors import RetryableError, mapped, one_line, 
 
 _STATEMENT_MINUTES = 30
 _PIECE_BYTES = 65_536
+_DECIMALS = """
+    SELECT attname::text, ((atttypmod - 4) >> 16) & 65535, (atttypmod - 4) & 2047
+    FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+        AND atttypid = 'numeric'::regtype AND atttypmod >= 4 AND (atttypmod - 4) >> 16 <= 38"""
 
 
 class PostgresSession:
     """A connection whose transactions begin with their first statement and end with ``commit`` or ``rollback``.
+
+    Args:
+        settings: Where PostgreSQL is.
+        reader: Whether it is for who only reads.
 
     Raises:
         SinkUnavailableError: PostgreSQL does not answer.
         ConfigError: PostgreSQL refuses user, password or database.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, reader: bool = False) -> None:
         self.where = where(settings)
         try:
             # Keepalives do not see a peer that vanishes with unsent data under way; this does.
-            self._connection = driver.connect(f"{settings.postgres_dsn()} tcp_user_timeout='30000'")
+            self._connection = driver.connect(f"{settings.postgres_dsn(reader=reader)} tcp_user_timeout='30000'")
         except adbc.Error as error:
             raise refused(error, self.where) from error
         self.run(
@@ -96,15 +104,21 @@ class PostgresSession:
                 raise raised[0] from None
             raise self._mapped(error) from error
 
-    def arrow(self, sql: str) -> Iterator[pa.Table]:
-        """Run one reading statement and yield its rows as they arrive, first an empty table that has the columns."""
+    def arrow(self, relation: str) -> Iterator[pa.Table]:
+        """Yield a relation's rows as they arrive, first an empty table that has the columns.
+
+        A numeric has its column's own type; one without, as an aggregate in a view, comes as text.
+        """
+        decimals = {
+            name: pa.decimal128(int(digits), int(after)) for name, digits, after in self.rows(_DECIMALS, relation)
+        }
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(sql)
+                cursor.execute(f"SELECT * FROM {relation}")
                 reader = cursor.fetch_record_batch()
-                yield _plain(reader.schema.empty_table())
+                yield _plain(reader.schema.empty_table(), decimals)
                 for batch in reader:
-                    yield _plain(pa.Table.from_batches([batch]))
+                    yield _plain(pa.Table.from_batches([batch]), decimals)
         except adbc.Error as error:
             raise self._mapped(error) from error
 
@@ -151,14 +165,13 @@ def _remembering(batches: Iterable[pa.RecordBatch], raised: list[BaseException])
         raise
 
 
-def _plain(table: pa.Table) -> pa.Table:
+def _plain(table: pa.Table, decimals: Mapping[str, pa.DataType]) -> pa.Table:
     """Make the driver's opaque numerics decimals, as they were loaded."""
     for index, field in enumerate(table.schema):
         if isinstance(field.type, pa.BaseExtensionType):
-            # Text that PostgreSQL wrote; the raw tables have decimal(38,10), and json and arrays stay text.
+            # Text that PostgreSQL wrote; json and arrays stay text.
             chunks: list[Any] = table.column(index).chunks
             text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
-            numeric = getattr(field.type, "type_name", "") == "numeric"
-            column = pc.cast(text, pa.decimal128(38, 10)) if numeric else text
+            column = pc.cast(text, decimals[field.name]) if field.name in decimals else text
             table = table.set_column(index, field.name, column)
     return table

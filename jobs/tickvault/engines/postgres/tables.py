@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tickvault.core import faults
 from tickvault.core.contract import Fit, fit
 from tickvault.core.errors import SchemaMismatchError
 from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
@@ -84,7 +85,9 @@ def prepare(session: PostgresSession, stream: Stream) -> Fit:
         elif fitted.added or fitted.widened:
             changes = [f"ADD COLUMN {quoted(f.name)} {sql_type(f.type)}" for f in fitted.added]
             changes += [f"ALTER COLUMN {quoted(f.name)} TYPE {sql_type(f.type)}" for f in fitted.widened]
+            faults.at("before_widening")
             session.run(f"ALTER TABLE {table(stream)} {', '.join(changes)}")
+            faults.at("after_widening")
     _check_key(session, stream)
     session.commit()
     return fitted or Fit(stream, known=frozenset(stream.landed_schema.names))

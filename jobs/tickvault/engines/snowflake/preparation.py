@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from tickvault.core import faults
 from tickvault.core.contract import Fit, fit
 from tickvault.core.errors import ConfigError, LoadRejectedError, SchemaMismatchError
 from tickvault.core.stream import LINEAGE, ROW_VERSION, Stream
@@ -26,10 +28,13 @@ class Preparation:
     Args:
         run: Executes a statement with its values.
         names: Where things are.
+        held: Keeps all loaders out of a table while it is rebuilt.
     """
 
-    def __init__(self, run: Callable[..., list[Row]], names: tables.Names) -> None:
-        self._run, self._names = run, names
+    def __init__(
+        self, run: Callable[..., list[Row]], names: tables.Names, held: Callable[[str], AbstractContextManager[None]]
+    ) -> None:
+        self._run, self._names, self._held = run, names, held
         self._ready: dict[Stream, Fit] = {}
 
     def prepare(self, stream: Stream) -> Fit:
@@ -48,11 +53,11 @@ class Preparation:
             self._lay_foundation()
             self._sweep()
         self._repeatedly(tables.create_table(self._names, stream))
-        fitted = self._fit(stream, table)
         self._repeatedly(
             f"INSERT INTO {self._names.lock} (TARGET) SELECT '{table}'"
             f" WHERE NOT EXISTS (SELECT 1 FROM {self._names.lock} WHERE TARGET = '{table}')"
         )
+        fitted = self._evolve(stream, table)
         self._ready[stream] = fitted
         return fitted
 
@@ -75,8 +80,25 @@ class Preparation:
                 return
         self._run(statement)
 
-    def _fit(self, stream: Stream, table: str) -> Fit:
+    def _evolve(self, stream: Stream, table: str) -> Fit:
         """Add columns the table lacks and widen those that have become too narrow, where the contract allows it."""
+        fitted, found = self._fit(stream, table)
+        for field in fitted.added:
+            self._repeatedly(f"ALTER TABLE {table} ADD COLUMN {field.name} {tables.column_type(field.type)}")
+        for field in tables.in_place(fitted.widened, found):
+            type_ = tables.column_type(field.type)
+            self._repeatedly(f"ALTER TABLE {table} ALTER COLUMN {field.name} SET DATA TYPE {type_}")
+        if len(tables.in_place(fitted.widened, found)) < len(fitted.widened):
+            with self._held(table):
+                again, found = self._fit(stream, table)  # another loader may have done it meanwhile
+                if again.widened:
+                    faults.at("before_widening")
+                    self._repeatedly(tables.rebuild(table, again.widened))
+                    faults.at("after_widening")
+        return fitted
+
+    def _fit(self, stream: Stream, table: str) -> tuple[Fit, dict[str, pa.DataType | str]]:
+        """Return how the stream fits its table, and the table's columns."""
         columns = f"{self._names.database}.INFORMATION_SCHEMA.COLUMNS"
         rows = self._run(
             f"SELECT LOWER(COLUMN_NAME), DATA_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE FROM {columns}"
@@ -87,13 +109,7 @@ class Preparation:
         found = {str(name): tables.arrow_type(str(type_), precision, scale) for name, type_, precision, scale in rows}
         if (version := found.get(ROW_VERSION)) != pa.string():
             raise SchemaMismatchError(stream.name, ROW_VERSION, "TEXT", f"{version or 'no such column'} in {table}")
-        fitted = fit(stream, {name: type_ for name, type_ in found.items() if name not in LINEAGE}, table)
-        for field in fitted.added:
-            self._repeatedly(f"ALTER TABLE {table} ADD COLUMN {field.name} {tables.column_type(field.type)}")
-        for field in fitted.widened:
-            type_ = tables.column_type(field.type)
-            self._repeatedly(f"ALTER TABLE {table} ALTER COLUMN {field.name} SET DATA TYPE {type_}")
-        return fitted
+        return fit(stream, {name: type_ for name, type_ in found.items() if name not in LINEAGE}, table), found
 
     def _sweep(self) -> None:
         """Drop staging tables that killed attempts left behind more than a day ago."""

@@ -4,7 +4,13 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tickvault.core.errors import ConfigError, LoadRejectedError, PlatformError, SinkUnavailableError
+from tickvault.core.errors import (
+    ConfigError,
+    LoadRejectedError,
+    PlatformError,
+    SinkUnavailableError,
+    TableLockedError,
+)
 from tickvault.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ _FORBIDDEN = {3001, 606}
 _INTERRUPTED = {604, 630}
 
 
-class LockedError(SinkUnavailableError):
+class LockedError(TableLockedError):
     """Another transaction holds what this statement wants; begin again later."""
 
 
@@ -34,16 +40,23 @@ class MissingObjectError(ConfigError):
 class Connection:
     """A session in which every statement outside BEGIN … COMMIT commits by itself.
 
+    Args:
+        settings: Where Snowflake is, and who logs in.
+        reader: Whether it is the reader's role, and that alone; the emulator knows no roles.
+
     Raises:
         ConfigError: Nothing or the wrong thing is set, or the user is refused.
         SinkUnavailableError: Snowflake does not answer.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, reader: bool = False) -> None:
         self._where = f"Snowflake account {settings.snowflake_account}"
         if settings.snowflake_host:
             self._where += f" at {settings.snowflake_host}:{settings.snowflake_port}"
-        self._driver = self._open(settings)
+        reads = reader and not settings.snowflake_host
+        self._driver = self._open(settings, settings.snowflake_reader_role if reads else None)
+        if reads:
+            self.run("USE SECONDARY ROLES NONE")  # else the user's other roles lend it what they may
 
     def run(self, statement: str, *values: object) -> list[Row]:
         """Execute one statement and return its rows; ``%s`` stand for the values.
@@ -117,7 +130,7 @@ class Connection:
             return LoadRejectedError(what)
         return SinkUnavailableError(what)
 
-    def _open(self, settings: Settings) -> "SnowflakeConnection":
+    def _open(self, settings: Settings, role: str | None) -> "SnowflakeConnection":
         import warnings
 
         with warnings.catch_warnings():
@@ -129,14 +142,14 @@ class Connection:
             raise ConfigError("SNOWFLAKE_ACCOUNT is not set; name the account, or «fakesnow» with SNOWFLAKE_HOST")
         logging.getLogger("snowflake.connector").setLevel(logging.ERROR)
         try:
-            return snowflake.connector.connect(**_parameters(settings))
+            return snowflake.connector.connect(**_parameters(settings, role))
         except (errors.OperationalError, errors.InterfaceError, errors.HttpError, OSError) as error:
             raise SinkUnavailableError(f"{self._where} does not answer: {error}") from error
         except errors.Error as error:
             raise ConfigError(f"{self._where} refuses {settings.snowflake_user}: {error}") from error
 
 
-def _parameters(settings: Settings) -> dict[str, Any]:
+def _parameters(settings: Settings, role: str | None = None) -> dict[str, Any]:
     emulator = {
         "host": settings.snowflake_host,
         "port": settings.snowflake_port,
@@ -145,7 +158,7 @@ def _parameters(settings: Settings) -> dict[str, Any]:
     return {
         "account": settings.snowflake_account,
         "user": settings.snowflake_user,
-        "role": settings.snowflake_role,
+        "role": role or settings.snowflake_role,
         "warehouse": settings.snowflake_warehouse,
         "database": settings.snowflake_database,
         "schema": settings.snowflake_schema,

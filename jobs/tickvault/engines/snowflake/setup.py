@@ -60,6 +60,7 @@ def _account(settings: Settings, credits_a_month: int) -> Iterator[Step]:
         "role", f"CREATE ROLE IF NOT EXISTS {settings.snowflake_reader_role} COMMENT = 'Reads what is published'"
     )
     yield Step("role", f"GRANT ROLE {settings.snowflake_reader_role} TO ROLE SYSADMIN")
+    yield Step("role", f"GRANT ROLE {settings.snowflake_reader_role} TO USER {user}")
     yield Step(
         "resource monitor",
         f"CREATE RESOURCE MONITOR IF NOT EXISTS {MONITOR} WITH CREDIT_QUOTA = {credits_a_month} FREQUENCY = MONTHLY"

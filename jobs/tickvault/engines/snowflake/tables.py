@@ -3,7 +3,9 @@
 Times are TIMESTAMP_NTZ holding UTC: with ``TIMEZONE=UTC`` in the session nothing is ever converted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -115,6 +117,24 @@ def create_table(names: Names, stream: Stream) -> str:
     types |= {"package_id": "VARCHAR NOT NULL", LOAD_TIMESTAMP: f"{INSTANT_TYPE} NOT NULL"}
     columns = ", ".join(f"{name} {types[name]}" for name in stream.table_columns)
     return f"CREATE TABLE IF NOT EXISTS {names.table(stream)} ({columns})"
+
+
+def in_place(widened: "tuple[pa.Field[Any], ...]", found: Mapping[str, pa.DataType | str]) -> "list[pa.Field[Any]]":
+    """Return the columns that ALTER can widen: Snowflake changes no column's digits after the point."""
+    return [f for f in widened if _scale(f.type) == _scale(found[f.name])]
+
+
+def _scale(type_: pa.DataType | str) -> int | None:
+    return type_.scale if isinstance(type_, pa.DataType) and pa.types.is_decimal128(type_) else None
+
+
+def rebuild(table: str, widened: "tuple[pa.Field[Any], ...]") -> str:
+    """Return the statement that makes the table anew from itself with wider columns: all of it or nothing happens.
+
+    The new one keeps the rows, the columns' order and the grants, not that a column must have a value: the streams do.
+    """
+    casts = ", ".join(f"CAST({f.name} AS {column_type(f.type)}) AS {f.name}" for f in widened)
+    return f"CREATE OR REPLACE TABLE {table} COPY GRANTS AS SELECT * REPLACE ({casts}) FROM {table}"
 
 
 def create_staging(stream: Stream, staging: str) -> str:

@@ -25,17 +25,20 @@ def open_storage(settings: Settings) -> Storage:
     import boto3
     from botocore.config import Config
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.minio_endpoint,
-        aws_access_key_id=settings.minio_access_key.get_secret_value(),
-        aws_secret_access_key=settings.minio_secret_key.get_secret_value(),
-        region_name=settings.minio_region,
-        config=Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 4},
-            s3={"addressing_style": "path"},
-        ),
-    )
+    try:
+        client = boto3.client(
+            "s3",
+            endpoint_url=settings.minio_endpoint,
+            aws_access_key_id=settings.minio_access_key.get_secret_value(),
+            aws_secret_access_key=settings.minio_secret_key.get_secret_value(),
+            region_name=settings.minio_region,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": 4},
+                s3={"addressing_style": "path"},
+            ),
+        )
+    except ValueError as error:
+        raise ConfigError(f"MINIO_ENDPOINT is '{settings.minio_endpoint}': {error}") from error
     return S3Storage(client, settings.minio_bucket)

@@ -51,5 +51,13 @@ class Storage(ABC):
         """Remove objects; none there is fine."""
 
     @abstractmethod
+    def require(self) -> None:
+        """Look whether the storage itself is there, which a key that is not found does not say.
+
+        Raises:
+            ConfigError: There is no such bucket or folder.
+        """
+
+    @abstractmethod
     def where(self) -> str:
         """Say in words where this is, for messages."""

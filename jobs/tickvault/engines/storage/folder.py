@@ -1,5 +1,6 @@
 """A folder as the storage."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -9,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError
 from tickvault.engines.storage.bucket import Storage
 
 _HALF_WRITTEN = ".new-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EEXIST)
 _ATTEMPTS = 100
 T = TypeVar("T")
 
@@ -24,20 +28,18 @@ class FolderStorage(Storage):
         self.root = root
 
     def put_file(self, key: str, path: Path) -> None:
-        """Move a file in and make it durable."""
+        """Move a file in and make it durable: its bytes, its name, and the names of the folders it lies in."""
         place = self._path(key)
         with mapped_folder(self.where()):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            _in_folder(place.parent, lambda: shutil.move(path, place))
-            _sync_folder(place.parent)
+            _in_folder(place.parent, lambda: _move(path, place))
+            self._sync_folders(place.parent)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write aside, then link: a hard link is made by one writer only."""
         place = self._path(key)
         with mapped_folder(self.where()):
             if made := _in_folder(place.parent, lambda: _link(data, place)):
-                _sync_folder(place.parent)
+                self._sync_folders(place.parent)
         return made
 
     def get(self, key: str) -> bytes | None:
@@ -52,13 +54,15 @@ class FolderStorage(Storage):
         """Return the file itself."""
         _ = folder
         path = self._path(key)
-        if not path.exists():
-            raise FileNotFoundError(key)
+        with mapped_folder(self.where()):
+            path.stat()
         return path
 
     def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """Walk the folder in the order in which S3 lists, leaving out what is half written."""
-        for entry in _entries(self._path(prefix)):
+        with mapped_folder(self.where()):
+            entries = _entries(self._path(prefix))
+        for entry in entries:
             if entry.is_dir():
                 yield from self.written(f"{prefix}/{entry.name}" if prefix else entry.name)
             elif not entry.name.startswith(_HALF_WRITTEN):
@@ -70,7 +74,8 @@ class FolderStorage(Storage):
 
     def folders(self, prefix: str) -> list[str]:
         """List a folder."""
-        return [entry.name for entry in _entries(self._path(prefix)) if entry.is_dir()]
+        with mapped_folder(self.where()):
+            return [entry.name for entry in _entries(self._path(prefix)) if entry.is_dir()]
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Unlink files, and remove the folders that are empty then, which a walk would pass for ever."""
@@ -81,9 +86,21 @@ class FolderStorage(Storage):
                     if folder == self.root or not _removed(folder):
                         break
 
+    def require(self) -> None:
+        """Look for the folder."""
+        if not self.root.is_dir():
+            raise ConfigError(f"{self.where()} does not exist: check LAKE_PATH, MINIO_BUCKET and what is mounted there")
+
     def where(self) -> str:
         """Return the folder."""
         return f"folder {self.root}"
+
+    def _sync_folders(self, folder: Path) -> None:
+        """Sync a folder and those above it: whoever made one of them may not have got as far as syncing its name."""
+        for above in (folder, *folder.parents):
+            _sync_folder(above)
+            if above == self.root.parent:
+                break
 
     def _path(self, key: str) -> Path:
         return self.root / key
@@ -99,6 +116,23 @@ def _in_folder(folder: Path, write: Callable[[], T]) -> T:
             continue
     folder.mkdir(parents=True, exist_ok=True)
     return write()
+
+
+def _move(path: Path, place: Path) -> None:
+    """Rename a file or, from another device, copy it aside first: a name stands for bytes that are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        path.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with path.open("rb") as source, tempfile.NamedTemporaryFile(dir=place.parent, prefix=_HALF_WRITTEN) as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+            os.link(copy.name, place)  # its key is the attempt's own, so nothing is there
+        path.unlink()
 
 
 def _link(data: bytes, place: Path) -> bool:
@@ -137,10 +171,23 @@ def mapped_folder(where: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except PermissionError as error:
-        raise ConfigError(f"{where} may not be used: {error}; check its owner and mode") from error
     except OSError as error:
-        raise SinkUnavailableError(f"cannot write to {where}: {error}; free some space and try again") from error
+        raise refused(error, where) from error
+
+
+def refused(error: OSError, where: str) -> PlatformError:
+    """Return what an error of the operating system's means to the platform: who can do something about it, and what."""
+    if error.errno == errno.EROFS:
+        return ConfigError(f"{where} is read-only: {error}; mount it to be written to, or set another place")
+    if error.errno in _FORBIDDEN:
+        return ConfigError(f"{where} may not be used: {error}; check its owner and mode")
+    if error.errno in _NO_PLACE:
+        return ConfigError(f"{where} cannot be what it should: {error}; check what lies there, and its name")
+    if error.errno in _FULL:
+        return SinkUnavailableError(f"cannot write to {where}: {error}; free some space and try again")
+    return SinkUnavailableError(
+        f"cannot write to {where} or read it: {error}; try again, and look at its disk when it stays so"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError
+from tickvault.core.errors import PlatformError, SinkUnavailableError
 from tickvault.engines.storage.bucket import Storage
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class S3Storage(Storage):
             try:
                 return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             except ClientError as error:
-                if _status(error) == 404:  # noqa: PLR2004 - HTTP's own number
+                if _is_absent(error):
                     return None
                 raise
 
@@ -60,7 +60,8 @@ class S3Storage(Storage):
             try:
                 self.client.download_file(self.bucket, key, str(place))
             except ClientError as error:
-                if _status(error) == 404:  # noqa: PLR2004 - HTTP's own number
+                if _is_absent(error):
+                    self.client.head_bucket(Bucket=self.bucket)  # HEAD, which a download begins with, tells no code
                     raise FileNotFoundError(key) from error
                 raise
         return place
@@ -93,6 +94,11 @@ class S3Storage(Storage):
                 first = errors[0]
                 raise SinkUnavailableError(f"{self.where()} does not remove {first.get('Key')}: {first.get('Code')}")
 
+    def require(self) -> None:
+        """Ask for the bucket."""
+        with _mapped(self.where()):
+            self.client.head_bucket(Bucket=self.bucket)
+
     def where(self) -> str:
         """Return endpoint and bucket."""
         return f"bucket {self.bucket} at {self.client.meta.endpoint_url}"
@@ -102,8 +108,13 @@ def _status(error: Any) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def _is_absent(error: Any) -> bool:
+    """Tell whether a key is not there; that the bucket is not there is another thing."""
+    return _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket"  # noqa: PLR2004
+
+
 class _mapped:  # noqa: N801 - reads as a statement
-    """Map botocore's errors to the platform's."""
+    """Map what a storage client raises to the platform's errors."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -112,18 +123,9 @@ class _mapped:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None or isinstance(error, PlatformError):
-            return
-        from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import BotoCoreError, ClientError
+        if isinstance(error, Exception) and not isinstance(error, PlatformError | FileNotFoundError):
+            from tickvault.engines.storage.s3_errors import refused
 
-        cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
-        if isinstance(cause, ClientError) and _status(cause) in (400, 401, 403, 404):
-            code = cause.response.get("Error", {}).get("Code", "")
-            raise ConfigError(
-                f"{self.where} refuses ({code}): check MINIO_ACCESS_KEY, MINIO_BUCKET and its policy"
-            ) from error
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):  # the local end of a download
-            raise SinkUnavailableError(f"cannot keep what {self.where} sends: {error}") from error
-        if isinstance(error, BotoCoreError | ClientError | S3UploadFailedError):
-            raise SinkUnavailableError(f"{self.where} does not answer: {error}") from error
+            mapped = refused(error, self.where)
+            if mapped is not None:
+                raise mapped from error

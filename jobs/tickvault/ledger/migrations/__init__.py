@@ -4,7 +4,10 @@ from importlib.resources import files
 
 from tickvault.engines.postgres.connection import Connection
 
-STEPS = ("ledger", "alerts", "warehouse", "targets", "history", "schemas", "retention")
+STEPS = (
+    *("ledger", "alerts", "warehouse", "targets", "history", "schemas", "retention"),
+    *("guards", "holdings", "supersessions"),
+)
 """Names of the steps in order; each is ``<name>.sql`` beside this file and is never changed once released."""
 
 _LOCK = 7_461_923_001

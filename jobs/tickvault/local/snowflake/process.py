@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.local import child
-from tickvault.local.snowflake.server import IDLE_SECONDS
+from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
 
 _LOG_BYTES = 2**20
 """A log longer than this is begun anew by the next start."""
@@ -33,7 +33,7 @@ class Emulator:
         return {
             "SNOWFLAKE_ACCOUNT": "fakesnow",
             "SNOWFLAKE_USER": "tickvault",
-            "SNOWFLAKE_PASSWORD": "tickvault",
+            "SNOWFLAKE_PASSWORD": "any",
             "SNOWFLAKE_HOST": self.host,
             "SNOWFLAKE_PORT": str(self.port),
             "SNOWFLAKE_PROTOCOL": "http",
@@ -41,13 +41,16 @@ class Emulator:
 
 
 @contextmanager
-def start(data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS) -> Iterator[Emulator]:
+def start(
+    data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS, statement_seconds: float = STATEMENT_SECONDS
+) -> Iterator[Emulator]:
     """Start the emulator on a folder and stop it at the end; it also stops when this process is killed.
 
     Args:
         data_dir: Folder of its data; its log is ``emulator.log`` there.
         port: Port to listen on; 0 chooses a free one.
         idle_seconds: How long a session may leave a transaction untouched before it is ended.
+        statement_seconds: How long a statement may run before it is cancelled.
 
     Raises:
         SinkUnavailableError: It did not start; the log's end is in the message.
@@ -55,7 +58,8 @@ def start(data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS) 
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "emulator.log"
     arguments = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
-    arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds), "--with-parent"]
+    arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds)]
+    arguments += ["--statement-seconds", str(statement_seconds), "--with-parent"]
     with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
         process = child.start(arguments, stdout=subprocess.PIPE, stderr=errors)
     try:

@@ -26,10 +26,14 @@ from tickvault.local.snowflake.sessions import Sessions, close
 if TYPE_CHECKING:
     from fakesnow.instance import FakeSnow
     from starlette.applications import Starlette
+    from starlette.responses import Response
 
 IDLE_SECONDS = 5.0
 """How long a session may leave a transaction untouched before it counts as abandoned."""
+STATEMENT_SECONDS = 300.0
+"""How long one statement may run; nothing that belongs here takes minutes."""
 _LOCK_WAIT = 10.0
+_OVER = "000630"
 
 
 def serve(
@@ -38,6 +42,7 @@ def serve(
     port: int = 0,
     *,
     idle_seconds: float = IDLE_SECONDS,
+    statement_seconds: float = STATEMENT_SECONDS,
     announce: Callable[[str, int], None] | None = None,
     with_parent: bool = False,
 ) -> None:
@@ -48,6 +53,7 @@ def serve(
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
         idle_seconds: How long a session may leave a transaction untouched.
+        statement_seconds: How long one statement may run; then it is cancelled, as Snowflake's time-out does.
         announce: Called with host and port once connections are accepted.
         with_parent: Also stop when standard input ends, which it does when the parent process is gone.
 
@@ -73,7 +79,7 @@ def serve(
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     ready = (lambda: announce(host, listener.getsockname()[1])) if announce else (lambda: None)
     config = uvicorn.Config(
-        _application(engine, data_dir / "stage", idle_seconds, ready),
+        _application(engine, data_dir / "stage", idle_seconds, statement_seconds, ready),
         log_level="warning",
         timeout_graceful_shutdown=5,
         lifespan="on",
@@ -122,7 +128,15 @@ def _attach(data_dir: Path) -> "FakeSnow":
     return engine
 
 
-def _application(engine: "FakeSnow", stage: Path, idle_seconds: float, ready: Callable[[], None]) -> "Starlette":
+def _refused(message: str, code: str = "000603") -> "Response":
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"data": {"sqlState": "XX000"}, "code": code, "message": message, "success": False})
+
+
+def _application(
+    engine: "FakeSnow", stage: Path, idle_seconds: float, statement_seconds: float, ready: Callable[[], None]
+) -> "Starlette":
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
@@ -137,11 +151,13 @@ def _application(engine: "FakeSnow", stage: Path, idle_seconds: float, ready: Ca
             token = fakesnow_server.to_token(request)
         except fakesnow_server.ServerError:
             token = ""  # fakesnow answers it itself, with 401
-        async with sessions.using(token):
+        async with sessions.using(token, statement_seconds) as limit:
             response: Response = await fakesnow_server.query_request(request)
+        if limit.over:
+            return _refused(f"Statement reached its timeout of {statement_seconds:g} second(s) and was canceled", _OVER)
         if response.status_code != 500:  # noqa: PLR2004
             return response
-        return refused(json.loads(bytes(response.body))["message"])
+        return _refused(json.loads(bytes(response.body))["message"])
 
     async def session(request: Request) -> Response:
         connection = sessions.connection(request.headers.get("Authorization", "")[17:-1])
@@ -150,11 +166,8 @@ def _application(engine: "FakeSnow", stage: Path, idle_seconds: float, ready: Ca
             close(connection)
         return response
 
-    def refused(message: str) -> Response:
-        return JSONResponse({"data": {"sqlState": "XX000"}, "code": "000603", "message": message, "success": False})
-
     async def failed(_: Request, error: Exception) -> Response:
-        return refused(f"{type(error).__name__}: {error}")
+        return _refused(f"{type(error).__name__}: {error}")
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

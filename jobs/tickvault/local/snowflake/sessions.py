@@ -27,6 +27,14 @@ class _Use:
     last: float = field(default_factory=time.monotonic)
 
 
+@dataclass
+class Limit:
+    """Of one statement."""
+
+    over: bool = False
+    """Whether it took too long and was interrupted."""
+
+
 class Sessions:
     """Knows when each session was last used.
 
@@ -40,13 +48,24 @@ class Sessions:
         self._uses: dict[str, _Use] = {}
 
     @asynccontextmanager
-    async def using(self, token: str) -> AsyncIterator[None]:
-        """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time."""
-        use = self._uses.setdefault(token, _Use())
+    async def using(self, token: str, seconds: float) -> AsyncIterator[Limit]:
+        """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
+
+        A statement that runs for longer than the seconds is interrupted.
+        """
+        use, limit = self._uses.setdefault(token, _Use()), Limit()
+
+        def interrupt() -> None:
+            if connection := self.connection(token):
+                limit.over = True
+                connection._duck_conn.interrupt()  # noqa: SLF001
+
         async with use.lock:
+            timer = asyncio.get_running_loop().call_later(seconds, interrupt)
             try:
-                yield
+                yield limit
             finally:
+                timer.cancel()
                 use.last = time.monotonic()
 
     def connection(self, token: str) -> "FakeSnowflakeConnection | None":

@@ -272,5 +272,9 @@ class Market:
 
 @lru_cache(maxsize=4)
 def market(seed: int = 7, asset_info: Path | None = None) -> Market:
-    """Give the market of an ``asset_info.csv`` (the shipped one by default), built once per process and seed."""
-    return Market(list(load_assets(asset_info or default_folder() / ASSET_INFO).values()), seed)
+    """Give the market of an ``asset_info.csv`` (the shipped one by default), built once per process and seed.
+
+    Of a coin and a share with the same symbol only the first is traded here.
+    """
+    assets = load_assets(asset_info or default_folder() / ASSET_INFO).assets
+    return Market(list({asset.symbol: asset for asset in reversed(assets)}.values())[::-1], seed)

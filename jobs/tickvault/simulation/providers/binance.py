@@ -33,7 +33,7 @@ _MESSAGES = {
 
 def _ticker(state: State, request: Request) -> Reply:
     single, many = pick(request.query_params, "symbol"), pick(request.query_params, "symbols")
-    pairs = {asset.binance_pair: asset for asset in state.coins() if asset.binance_pair}
+    pairs = _pairs(state)
     wanted = list(pairs)
     if single or many:
         try:
@@ -47,9 +47,19 @@ def _ticker(state: State, request: Request) -> Reply:
     return Reply(rows[0] if single else rows, headers=_weigh(weight))
 
 
+def _pairs(state: State) -> dict[str, Asset]:
+    return {a.binance_pair: a for a in state.coins() if a.binance_pair and "binance_pair" not in a.refused}
+
+
+def _quoted(asset: Asset, span: Span) -> Span:
+    """Give prices for as many coins as the pair's name says, and the volume in such lots."""
+    unit = asset.pair.unit
+    return Span(span.open * unit, span.high * unit, span.low * unit, span.close * unit, span.volume / unit)
+
+
 def _ticker_row(state: State, asset: Asset) -> dict[str, Any]:
     now, market = state.now(), state.market
-    span, digits = market.last_24_hours(asset.symbol, now), market.decimals(asset.symbol)
+    span, digits = _quoted(asset, market.last_24_hours(asset.symbol, now)), market.decimals(asset.symbol)
     change, tick = span.close - span.open, 10.0**-digits
     average = (span.high + span.low + span.close) / 3
     closed, count = _milliseconds(now), _trade_count(asset.symbol, span.volume)
@@ -83,7 +93,7 @@ def _klines(state: State, request: Request) -> Reply:
     query = request.query_params
     if not pick(query, "symbol"):
         return _error(400, -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-    asset = next((a for a in state.coins() if a.binance_pair and a.binance_pair == pick(query, "symbol")), None)
+    asset = _pairs(state).get(pick(query, "symbol"))
     if asset is None:
         return _error(400, -1121, "Invalid symbol.")
     if pick(query, "interval") != "1d":
@@ -104,10 +114,10 @@ def _bar_rows(state: State, asset: Asset, start: int, end: int) -> list[list[Any
     bars = state.market.bars(asset.symbol, first, min(last + timedelta(days=1), today))
     opens = (bars.day.astype("datetime64[ms]").astype("int64")).tolist()
     values = zip(*(v.tolist() for v in (bars.open, bars.high, bars.low, bars.close, bars.volume)), strict=True)
-    rows = [_bar_row(asset.symbol, at, Span(*bar)) for at, bar in zip(opens, values, strict=True)]
+    rows = [_bar_row(asset.symbol, at, _quoted(asset, Span(*bar))) for at, bar in zip(opens, values, strict=True)]
     if first <= today <= last:
         midnight = _milliseconds(datetime(today.year, today.month, today.day, tzinfo=UTC))
-        rows.append(_bar_row(asset.symbol, midnight, running))
+        rows.append(_bar_row(asset.symbol, midnight, _quoted(asset, running)))
     return rows
 
 

@@ -4,6 +4,7 @@ Wire format: https://docs.coingecko.com/reference/coins-markets. The header ``x-
 there; the limits of a month and a minute are faults.
 """
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +37,12 @@ def _markets(state: State, request: Request) -> Reply:
     chosen = [(rank, asset) for rank, asset in ranked if not ids or asset.coingecko_id in ids]
     size = max(1, min(_LARGEST_PAGE, parameter(request, "per_page", 100)))
     page = max(1, parameter(request, "page", 1))
-    return Reply([_row(state, asset, rank, now) for rank, asset in chosen[(page - 1) * size : page * size]])
+    whole_from = math.inf if pick(query, "precision") == "full" else _WHOLE_FROM
+    rows = chosen[(page - 1) * size : page * size]
+    return Reply([_row(state, asset, rank, now, whole_from) for rank, asset in rows])
 
 
-def _row(state: State, asset: Asset, rank: int, now: datetime) -> dict[str, Any]:
+def _row(state: State, asset: Asset, rank: int, now: datetime, whole_from: float) -> dict[str, Any]:
     market, symbol = state.market, asset.symbol
     span, facts, digits = market.last_24_hours(symbol, now), market.fundamentals(symbol, now), market.decimals(symbol)
     change, percent = span.close - span.open, round(100 * (span.close / span.open - 1), 5)
@@ -52,13 +55,13 @@ def _row(state: State, asset: Asset, rank: int, now: datetime) -> dict[str, Any]
         "symbol": symbol.lower(),
         "name": asset.name,
         "image": f"https://coin-images.coingecko.com/coins/images/{rank}/large/{asset.coingecko_id}.png",
-        "current_price": _number(span.close, digits),
+        "current_price": _number(span.close, digits, whole_from),
         "market_cap": cap,
         "market_cap_rank": rank,
         "fully_diluted_valuation": round(cap * 1.05),
         "total_volume": round(span.volume * span.close),
-        "high_24h": _number(span.high, digits),
-        "low_24h": _number(span.low, digits),
+        "high_24h": _number(span.high, digits, whole_from),
+        "low_24h": _number(span.low, digits, whole_from),
         "price_change_24h": round(change, digits + 4),
         "price_change_percentage_24h": percent,
         "market_cap_change_24h": round(facts.supply * change, 2),
@@ -66,10 +69,10 @@ def _row(state: State, asset: Asset, rank: int, now: datetime) -> dict[str, Any]
         "circulating_supply": facts.supply,
         "total_supply": facts.supply * 1.05,
         "max_supply": None,
-        "ath": _number(top, digits),
+        "ath": _number(top, digits, whole_from),
         "ath_change_percentage": round(100 * (span.close / top - 1), 5),
         "ath_date": f"{past.day[highest]}T12:00:00.000Z",
-        "atl": _number(bottom, digits),
+        "atl": _number(bottom, digits, whole_from),
         "atl_change_percentage": round(100 * (span.close / bottom - 1), 5),
         "atl_date": f"{past.day[lowest]}T12:00:00.000Z",
         "roi": None,
@@ -77,9 +80,9 @@ def _row(state: State, asset: Asset, rank: int, now: datetime) -> dict[str, Any]
     }
 
 
-def _number(value: float, digits: int) -> float:
-    """Round as CoinGecko does: whole dollars from a thousand on."""
-    return round(value) if value >= _WHOLE_FROM else round(value, digits)
+def _number(value: float, digits: int, whole_from: float) -> float:
+    """Round as CoinGecko does where it is not asked for full precision: whole dollars from a thousand on."""
+    return round(value) if value >= whole_from else round(value, digits)
 
 
 def _refuse(status: int) -> Reply:

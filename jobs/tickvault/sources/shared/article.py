@@ -1,106 +1,102 @@
-"""What a web page and a feed say about an article: Open Graph tags, and the items of RSS 2.0.
+"""What a web page says about its article: the Open Graph tags of its head (https://ogp.me).
 
-https://ogp.me and https://www.rssboard.org/rss-specification; read with the standard library alone.
+The page is anybody's. No more of it than its first half MiB is fetched (``PAGE_BYTES``), no more than its head is
+parsed, and the parser's events are read as they come: no tree, whose making some pages can drag out.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from html import unescape
-from html.parser import HTMLParser
-from xml.etree import ElementTree as ET
+from datetime import datetime
+from typing import Any
+from urllib.parse import urljoin
 
-from tickvault.core.errors import SourceRejectedError, SourceUnavailableError
+from lxml import etree
 
+from tickvault.core.address import check_address
+from tickvault.sources.shared.markup import spaced
+from tickvault.sources.shared.published import published
+
+PAGE_BYTES = 512 * 1024
 _TAGS = {
     "og:title": "title",
     "og:description": "description",
     "og:image": "image",
     "article:published_time": "date",
 }
-_MEDIA = "{http://search.yahoo.com/mrss/}"
+_ENDS = ("</head>", "<body>", "<body ")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """An article in a feed; what it does not say is None."""
+class Article:
+    """What is said of an article; what is not said is None."""
 
-    url: str | None
-    title: str | None
-    description: str | None
-    date: str | None
-    image: str | None
+    title: str | None = None
+    description: str | None = None
+    date: datetime | None = None
+    image: str | None = None
 
 
-class _OpenGraph(HTMLParser):
+class _Metas:
     """Collects the first of each tag; nothing else of the page is looked at."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.found: dict[str, str] = {}
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "meta":
-            given = dict(attrs)
-            name = _TAGS.get(given.get("property") or given.get("name") or "")
-            content = (given.get("content") or "").strip()
+            name = _TAGS.get(attributes.get("property") or attributes.get("name") or "")
+            content = spaced(attributes.get("content") or "")
             if name and content:
                 self.found.setdefault(name, content)
 
+    def end(self, tag: str) -> None:
+        pass
 
-def open_graph(html: str) -> dict[str, str]:
-    """Return title, description, image and date (ISO text) of a page, as far as it says them."""
-    parser = _OpenGraph()
-    parser.feed(html)
-    parser.close()
-    return parser.found
+    def close(self) -> dict[str, str]:
+        return self.found
 
 
-def rss_items(text: str, where: str) -> list[Item]:
-    """Return the items of a feed, in its order.
+def open_graph(html: str, url: str) -> Article:
+    """Return what a page says, as far as it does.
 
     Args:
-        text: The feed.
-        where: Its address, for messages.
-
-    Raises:
-        SourceUnavailableError: It is cut off.
-        SourceRejectedError: It is no RSS, or declares a document type: entities could blow it up or read files.
+        html: The page, or its beginning.
+        url: Its address, against which a picture's is resolved.
     """
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise SourceRejectedError(f"{where}: a feed with a document type or entities is not read")
-    try:
-        root = ET.fromstring(text)  # noqa: S314 - what the standard parser is weak against is refused above
-    except ET.ParseError as error:
-        if "<rss" in text and not text.rstrip().endswith("</rss>"):
-            raise SourceUnavailableError(f"{where}: the feed is cut off") from error
-        raise SourceRejectedError(f"{where}: not a feed, {error}") from error
-    if root.tag != "rss":
-        raise SourceRejectedError(f"{where}: not RSS but <{root.tag}>")
-    return [_item(element) for element in root.iter("item")]
-
-
-def _item(element: ET.Element) -> Item:
-    enclosure = element.find("enclosure")
-    media = element.find(f"{_MEDIA}content")
-    picture = media if media is not None else enclosure
-    return Item(
-        url=_text(element, "link"),
-        title=_text(element, "title"),
-        description=_text(element, "description"),
-        date=_iso(_text(element, "pubDate")),
-        image=picture.get("url") if picture is not None else None,
+    found = _metas(html[:PAGE_BYTES])
+    image = found.get("image")
+    return Article(
+        title=found.get("title"),
+        description=found.get("description"),
+        date=published(found.get("date")),
+        image=resolved(image, url) if image else None,
     )
 
 
-def _text(element: ET.Element, name: str) -> str | None:
-    plain = re.sub(r"<[^>]*>", " ", unescape(element.findtext(name) or ""))
-    return " ".join(plain.split()) or None
+def resolved(link: str, *bases: str) -> str | None:
+    """Resolve a link against the first of the bases that makes it an address; one that is an address stays as it is.
+
+    Returns:
+        None where nothing makes it the address of a web page.
+    """
+    for base in ("", *bases):
+        try:
+            address = urljoin(base, link) if base else link
+            check_address(address)
+        except ValueError:
+            continue
+        return address
+    return None
 
 
-def _iso(text: str | None) -> str | None:
-    """Turn an RFC 822 date into ISO 8601; what is none stays as it is, for the reject to show."""
+def _metas(html: str) -> dict[str, str]:
+    lowered = html.lower()
+    end = min((at for at in map(lowered.find, _ENDS) if at >= 0), default=len(html))
+    collector = _Metas()
+    parser: Any = etree.HTMLParser(target=collector, encoding="utf-8")
     try:
-        return parsedate_to_datetime(text or "").isoformat()
-    except ValueError:
-        return text
+        parser.feed(html[:end].encode())
+        parser.close()
+    except etree.LxmlError:  # a page without a single tag is none
+        return collector.found
+    return collector.found

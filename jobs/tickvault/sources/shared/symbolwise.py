@@ -1,8 +1,11 @@
 """What sources that read symbols share: which symbols are wanted, and that each gets exactly one outcome."""
 
+import logging
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -12,13 +15,15 @@ from tickvault.core.errors import ConfigError, RateLimitError, SourceRejectedErr
 from tickvault.core.package import Cursor, Outcome, OutcomeStatus, Reject
 from tickvault.core.records import RecordBuilder, Row
 from tickvault.core.stream import Stream
-from tickvault.core.suggestion import suggestion
-from tickvault.market.symbols import ASSET_INFO, LISTS, Asset, AssetClass, default_folder, load_assets, load_list
+from tickvault.market import symbols
+from tickvault.market.symbols import ASSET_INFO, LISTS, Asset, AssetClass
 from tickvault.sources import Context
+from tickvault.sources.shared.quote import known, stale, without_zeros
 
 Listing = Literal["binance_pair", "coingecko_id", "yahoo_ticker", "symbol"]
 
 _FAILURES_TO_GIVE_UP = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +43,56 @@ def wanted(context: Context, asset_class: AssetClass, listing: Listing) -> Wante
         listing: The asset's name at the source; where it is blank the symbol is not offered there.
 
     Returns:
-        Assets in the order listed; unknown symbols are FAILED, blank ones NOT_OFFERED. Where a slot is completed, only
-        what is missing; of that, what is not wanted any more (a slip of the pen, put right) is NOT_OFFERED.
+        Assets in the order listed; symbols that are unknown, or refused by their line of ``asset_info.csv``, are
+        FAILED, blank ones NOT_OFFERED. Where a slot is completed, only what is missing; of that, what is not wanted
+        any more (a slip of the pen, put right) is NOT_OFFERED.
 
     Raises:
-        ConfigError: No symbol is known at all, or a file is missing.
+        ConfigError: Nothing is chosen, no symbol is known at all, or a file is missing.
     """
     settings = context.settings
-    folder = settings.seeds_path if (settings.seeds_path / ASSET_INFO).is_file() else default_folder()
-    known = {s: a for s, a in load_assets(folder / ASSET_INFO).items() if a.asset_class == asset_class}
-    seed = next(folder / name for name, kind in LISTS.items() if kind == asset_class)
-    given = settings.crypto_symbols if asset_class == "crypto" else settings.stock_symbols
-    chosen = context.symbols or ()
-    listed = load_list(given or seed) if context.missing or not chosen else []
-    asked = dict.fromkeys(s.strip().upper() for s in (*chosen, *listed))
-    gone = [s for s in context.missing if s not in asked]
-    if context.missing:
-        asked = dict.fromkeys(s for s in asked if s in context.missing)
-    unknown = {s: _unknown(s, asset_class, known) for s in asked if s not in known}
-    if unknown and len(unknown) == len(asked) and not gone:
-        raise ConfigError("; ".join(unknown.values()))
-    assets = [known[s] for s in asked if s in known]
+    folder = settings.seeds_path if (settings.seeds_path / ASSET_INFO).is_file() else symbols.default_folder()
+    table = symbols.load_assets(folder / ASSET_INFO)
+    for problem in table.problems:
+        _log.warning("%s", problem)
+    assets = table.of(asset_class)
+    asked, gone = _asked(context, asset_class, folder)
+    lost = {s: _refusal(s, asset_class, table, listing) for s in asked}
+    failures = {s: why for s, why in lost.items() if why}
+    if failures and len(failures) == len(asked) and not gone:
+        raise ConfigError("; ".join(failures.values()))
+    chosen = [assets[s] for s in asked if s not in failures]
     return Wanted(
-        tuple(a for a in assets if getattr(a, listing)),
+        tuple(a for a in chosen if getattr(a, listing)),
         (
-            *(Outcome(s, OutcomeStatus.FAILED, why) for s, why in unknown.items()),
+            *(Outcome(s, OutcomeStatus.FAILED, why) for s, why in failures.items()),
             *(Outcome(s, OutcomeStatus.NOT_OFFERED, "not wanted any more") for s in gone),
-            *(Outcome(a.symbol, OutcomeStatus.NOT_OFFERED) for a in assets if not getattr(a, listing)),
+            *(Outcome(a.symbol, OutcomeStatus.NOT_OFFERED) for a in chosen if not getattr(a, listing)),
         ),
     )
 
 
-def _unknown(symbol: str, asset_class: AssetClass, known: Mapping[str, Asset]) -> str:
-    hint = suggestion(symbol, known, f"add a line for it to {ASSET_INFO}", cutoff=0.5, quoted=False)
-    return f"unknown {asset_class} symbol '{symbol}': {hint}"
+def _asked(context: Context, asset_class: AssetClass, folder: Path) -> tuple[list[str], list[str]]:
+    """Return the symbols to ask for, and of what an earlier read left missing that which nobody wants any more."""
+    seed = next(folder / name for name, kind in LISTS.items() if kind == asset_class)
+    settings = context.settings
+    given = settings.crypto_symbols if asset_class == "crypto" else settings.stock_symbols
+    chosen = [s for s in map(symbols.normalise, context.symbols or ()) if s]
+    if context.symbols is not None and not chosen:
+        raise ConfigError("no symbol is chosen: name some, such as BTC,ETH, or leave the choice out to read all")
+    listed = symbols.load_list(given or seed) if context.missing or not chosen else []
+    asked = list(dict.fromkeys([*chosen, *listed]))
+    if not context.missing:
+        return asked, []
+    return [s for s in asked if s in context.missing], [s for s in context.missing if s not in asked]
+
+
+def _refusal(symbol: str, asset_class: AssetClass, table: symbols.AssetTable, listing: Listing) -> str | None:
+    """Say why a symbol cannot be asked for; None where it can."""
+    assets = table.of(asset_class)
+    if symbol in assets:
+        return assets[symbol].refused.get(listing)
+    return table.refused(asset_class).get(symbol) or f"unknown {asset_class} symbol {symbols.unknown(symbol, assets)}"
 
 
 def read_each(stream: Stream, assets: Sequence[Asset], read: Callable[[Asset], Batch]) -> Iterator[Batch]:
@@ -105,12 +126,15 @@ def read_each(stream: Stream, assets: Sequence[Asset], read: Callable[[Asset], B
 
 def latest(
     builder: RecordBuilder,
-    assets: Iterable[Asset],
+    assets: Sequence[Asset],
     rows: Mapping[str, Sequence[Row]],
     since: Cursor | None,
     absent: str = "missing in the answer",
 ) -> Batch:
     """Make the batch of a stream of latest prices; the cursor is each symbol's last ``observed_at``.
+
+    A record without a price, or with the price 0, is no row: nothing was traded. A high, low or market value of 0 is
+    none. A price that is stale is no row either, and its symbol FAILED: what is stored already is no older.
 
     Args:
         builder: Of this read.
@@ -119,18 +143,29 @@ def latest(
         since: Prices not later than its entries are left out.
         absent: What is said of a symbol without rows.
     """
-    records = builder.build(row for asset in assets for row in rows.get(asset.symbol, ()))
-    times: dict[str, str] = {}
+    since = since or {}
+    came = (row for asset in assets for row in rows.get(asset.symbol, ()))
+    records = builder.build(without_zeros(row) for row in came if known(row.get("price")) is not None)
+    cursor: Cursor = {}
+    old: dict[str, str] = {}
+    settled: set[str] = set()
     fresh = []
     for row in records.batch.select(["symbol", "observed_at"]).to_pylist():
-        symbol, time = row["symbol"], instant(row["observed_at"])
-        times[symbol] = max(times.get(symbol, ""), time)
-        fresh.append(time > (since or {}).get(symbol, ""))
+        symbol, time = row["symbol"], row["observed_at"]
+        why = stale(time, builder.now, since.get(symbol))
+        fresh.append(why is None and instant(time) > since.get(symbol, ""))
+        if why:
+            old[symbol] = f"stale: {why}"
+        else:
+            settled.add(symbol)
+        if fresh[-1]:
+            cursor[symbol] = max(cursor.get(symbol, ""), instant(time))
+    told = old | dict.fromkeys(rows.keys() - old.keys(), "no trade: the answer has no price")
     return Batch(
         builder.stream,
         records.batch.filter(pa.array(fresh, pa.bool_())),
-        {s: t for s, t in times.items() if t > (since or {}).get(s, "")} or None,
-        tuple(_outcome(asset, asset.symbol in times, records.rejects, absent=absent) for asset in assets),
+        cursor or None,
+        tuple(_outcome(a, a.symbol in settled, records.rejects, absent=told.get(a.symbol, absent)) for a in assets),
         records.rejects,
     )
 
@@ -151,7 +186,8 @@ def not_nothing(provider: str, context: Context, batches: Iterable[Batch]) -> It
     lost = 0
     came = False
     for batch in batches:
-        came = came or bool(batch.rejects) or any(o.status is OutcomeStatus.OK for o in batch.outcomes)
+        told = any(o.status is OutcomeStatus.OK or o.detail.startswith("stale") for o in batch.outcomes)
+        came = came or told or bool(batch.rejects)
         lost += sum(o.status is OutcomeStatus.FAILED for o in batch.outcomes)
         yield batch
     # What is still missing when a slot is completed may well be gone for good.
@@ -170,14 +206,21 @@ def failed(asset: Asset, detail: str) -> Outcome:
 
 
 def objects(provider: str, answer: Any) -> list[dict[str, Any]]:
-    """Take an answer as the list of objects it is documented to be.
+    """Take the objects of an answer that is documented to be a list of them; other things among them are nobody's.
 
     Raises:
-        SourceRejectedError: It is something else.
+        SourceRejectedError: It is something else, or no object is in it.
     """
-    if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
-        raise SourceRejectedError(f"{provider}: a list of objects is documented, {str(answer)[:80]!r} came")
-    return answer
+    found = [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
+    if not found and answer != []:
+        raise SourceRejectedError(f"{provider}: a list of objects is documented, {reprlib.repr(answer)} came")
+    return found
+
+
+def text(record: Mapping[str, Any], field: str) -> str:
+    """Return a record's text, empty where it is none."""
+    value = record.get(field)
+    return value if isinstance(value, str) else ""
 
 
 def instant(time: datetime) -> str:
