@@ -481,7 +481,9 @@ def test_a_limit_on_company_data_ends_the_asking_for_it(market, read):
     "meta",
     [
         {"regularMarketPrice": None},
+        {"regularMarketPrice": 0},
         {"regularMarketPrice": float("nan")},
+        {"regularMarketPrice": 5.0, "regularMarketTime": 0},
         {"regularMarketPrice": 5.0, "regularMarketTime": None},
     ],
 )
@@ -492,6 +494,21 @@ def test_a_coin_without_a_price_or_its_time_is_no_row(market, read, meta):
     with_trouble = coins(read, now, stream=streams.CRYPTO_YFINANCE)
     assert with_trouble.rows == []
     assert with_trouble.statuses == [OutcomeStatus.FAILED]
+
+
+def test_a_coins_old_price_is_stale_and_one_older_than_the_last_no_row(market, read):
+    now = datetime(2026, 11, 20, 13, tzinfo=UTC)
+    market.trade(now.date(), (5.0,))
+    last = now - timedelta(hours=1)
+    coin_meta(market, regularMarketPrice=5.0, regularMarketTime=int(last.timestamp()))
+    first = coins(read, now, stream=streams.CRYPTO_YFINANCE)
+    assert first.statuses == [OutcomeStatus.OK]
+    for ago in (timedelta(hours=5), timedelta(days=90)):
+        market.meta["regularMarketTime"] = int((now - ago).timestamp())
+        answer = coins(read, now, first.cursor, streams.CRYPTO_YFINANCE)
+        assert (answer.rows, answer.cursor) == ([], first.cursor)
+        assert answer.statuses == [OutcomeStatus.FAILED]
+        assert answer.detail.startswith("stale")
 
 
 def test_a_coins_price_has_its_quote_and_unit(market, read):
