@@ -16,6 +16,7 @@ from tickvault.cli import lake as lake_commands
 from tickvault.core.batch import Batch
 from tickvault.core.package import Outcome, OutcomeStatus, Package, Reject
 from tickvault.core.slot import Slot
+from tickvault.core.stream import INSTANT
 from tickvault.engines.http.client import HttpClient
 from tickvault.engines.storage import open_storage
 from tickvault.lake import Lake
@@ -350,7 +351,7 @@ def empty_batch(**said):
 
 ADDRESSES = json.loads((CASES / "04-address-of-4-kB.json").read_text())
 LONG = ADDRESSES[1]
-BEFORE = datetime(1, 1, 1, tzinfo=UTC)
+YEAR_0 = -62_135_596_800_000_001
 
 
 @pytest.fixture
@@ -362,9 +363,12 @@ def news():
         row |= {f.name: "x" for f in NEWS.schema if not f.nullable and row[f.name] is None}
         return row | more
 
-    rows = [row(address) for address in ADDRESSES]
-    rows.append(row("https://news.example/old", observed_at=BEFORE))
-    return Batch(NEWS, pa.RecordBatch.from_pylist(rows, NEWS.schema))
+    rows = [row(address) for address in (*ADDRESSES, "https://news.example/of-the-year-0", "https://news.example/\0")]
+    records = pa.RecordBatch.from_pylist(rows, NEWS.schema)
+    number = NEWS.schema.get_field_index("observed_at")
+    micros = records.column(number).cast(pa.int64()).to_pylist()
+    times = pa.array([*micros[:3], YEAR_0, micros[4]], pa.int64()).cast(INSTANT)
+    return Batch(NEWS, records.set_column(number, NEWS.schema.field(number), times))
 
 
 @pytest.mark.parametrize("sink", ["postgres", "snowflake"])
@@ -374,14 +378,15 @@ def test_a_row_that_one_target_would_refuse_is_put_aside_for_both(world, news, s
     update = snowflake_settings | {"snowflake_password": password}
     world.settings = world.settings.model_copy(update=update)
     package = world.lake.land("crypto_news", NEWS, [news], ONE, "run")
-    assert (package.rows, package.rejected) == (2, 2)
+    assert (package.rows, package.rejected) == (2, 3)
     world.gc()
     assert run_job(Loading(sink), world.settings, TWO) == 0
     assert world.rows("SELECT rows_inserted FROM data_platform.loads WHERE sink = %s", sink) == [(2,)]
     aside = world.rows("SELECT column_name, reason, record ->> 'url' FROM data_platform.rejects ORDER BY ordinal")
     assert aside[0] == ("url", "url makes the key longer than 2,000 bytes, which not every index holds", LONG)
-    assert aside[1][:2] == ("observed_at", "observed_at is not between 0001-01-02 and 9999-12-30")
-    assert run_job(Replay(None), world.settings, TWO) == 0, "a replay does not take them for fitting"
+    assert aside[1][:2] == ("observed_at", "observed_at is not between 0001-01-01 and 9999-12-31")
+    assert aside[2] == ("url", "url contains the character NUL, which no database stores", "https://news.example/␀")
+    assert run_job(Replay("news"), world.settings, TWO) == 0, "a replay does not take them for fitting"
     assert len(world.lake.revisions(NEWS, ONE)) == 1
 
 

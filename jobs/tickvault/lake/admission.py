@@ -18,9 +18,9 @@ from tickvault.core.package import Outcome, Reject
 from tickvault.core.stream import Stream
 from tickvault.core.values import plain
 
-_FIRST, _LAST = date(1, 1, 2), date(9999, 12, 30)
-"""A day from the ends of Python's and Snowflake's calendar, which every time zone reaches; Arrow's and PostgreSQL's go
-on: https://docs.snowflake.com/en/sql-reference/data-types-datetime"""
+_FIRST, _LAST = date.min, date.max
+"""The years 1 to 9999, which both targets, Python and JSON have; Arrow and PostgreSQL go on."""
+_FIRST_INSTANT, _LAST_INSTANT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def admitted(stream: Stream, records: pa.RecordBatch) -> tuple[pa.RecordBatch, tuple[Reject, ...]]:
@@ -47,6 +47,8 @@ def _objections(stream: Stream, records: pa.RecordBatch) -> Iterator[tuple[str, 
     key_bytes: Any = 0
     for field in stream.schema:
         values = records.column(field.name)
+        if values.null_count and (not field.nullable or field.name in stream.primary_key):
+            yield field.name, pc.is_null(values), "is missing"
         if pa.types.is_string(field.type):
             length = pc.binary_length(values)
             if field.name in stream.primary_key:
@@ -57,10 +59,8 @@ def _objections(stream: Stream, records: pa.RecordBatch) -> Iterator[tuple[str, 
             outside = pc.or_(pc.less(values, _FIRST), pc.greater(values, _LAST))
             yield field.name, outside, f"is not between {_FIRST} and {_LAST}"
         elif pa.types.is_timestamp(field.type):
-            first, last = (datetime(d.year, d.month, d.day, tzinfo=UTC) for d in (_FIRST, _LAST))
-            outside = pc.or_(
-                pc.less(values, pa.scalar(first, field.type)), pc.greater(values, pa.scalar(last, field.type))
-            )
+            first, last = pa.scalar(_FIRST_INSTANT, field.type), pa.scalar(_LAST_INSTANT, field.type)
+            outside = pc.or_(pc.less(values, first), pc.greater(values, last))
             yield field.name, outside, f"is not between {_FIRST} and {_LAST}"
     if isinstance(key_bytes, pa.Array):
         columns = [c for c in stream.primary_key if pa.types.is_string(stream.schema.field(c).type)]
