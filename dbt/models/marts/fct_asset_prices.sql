@@ -15,7 +15,7 @@ with prices as (
 
 valid as (
     select *, cast(null as timestamp(6)) as quoted_at
-    from {{ current_rows('prices', ['asset_hk', 'source', 'price_date'], "price_kind = 'bar'") }} bars
+    from {{ revised_rows('prices', ['asset_hk', 'source', 'price_date'], "price_kind = 'bar'") }} bars
     union all
     select *, observed_at as quoted_at
     from {{ states('prices', ['asset_hk', 'source', 'price_date'], "price_kind = 'quote'") }} quotes
