@@ -293,9 +293,7 @@ def test_a_choice_that_failed_is_asked_for_by_the_scheduled_run(world, monkeypat
 @pytest.mark.parametrize(
     ("slot", "fields", "sentence"),
     [
-        ("21261116T130000Z", {}, "lies in the future"),
         ("20261116T160000Z", {}, "lies in the future"),
-        ("19991231T235959Z", {}, "is before 2000-01-01"),
         ("20261116T130000Z", {"days": 0}, "--days 0"),
         ("20261116T130000Z", {"days": -3}, "--days -3"),
         ("20261116T130000Z", {"days": 4_000_000}, "--days 4000000"),

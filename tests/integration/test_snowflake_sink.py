@@ -69,7 +69,7 @@ def test_values_arrive_as_they_left(sink: SnowflakeSink, lake: Lake) -> None:
     assert odd["volume"] is None
     assert odd["observed_at"] == NOON.replace(tzinfo=None), "UTC without a zone"
     assert odd["date"] == date(2026, 11, 19)
-    assert odd["row_version"] == "2026-11-20T12:00:00.000000Z|20261120T120000Z|r0000"
+    assert odd["row_version"] == "2026-11-19|20261120T120000Z|r0000"
     assert odd["package_id"] == "yfinance_stock.raw_stock_prices_yfinance.20261120T120000Z.r0"
 
 

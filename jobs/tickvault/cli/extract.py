@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--symbols", callback=comma_separated, help="Only these, comma separated, such as AAPL,MSFT.")
 @click.option(
     "--days",
-    type=int,
+    type=click.IntRange(1, 36_600),
     help="History in days, also of symbols known already [default: HISTORY_DAYS, for new ones]",
 )
 @click.option("--instance", help="Which of the source's configurations in INSTANCES_PATH, such as sales.")

@@ -8,6 +8,8 @@ LONGEST = 2048
 """Bytes: the web's common bound, and a key that every target's index takes (PostgreSQL's ends at 2704)."""
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HOST = 253
+_NEVER = frozenset("\\\u2400")
+"""No address has them; they are how a record put aside shows half a character and NUL, and must not pass for one."""
 _SHOWN = 60
 
 
@@ -24,7 +26,8 @@ def check_address(text: str) -> None:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise ValueError(f"is {shown(text)}, which is not the address of a web page: {error}") from error
-    if parts.scheme not in {"http", "https"} or port == 0 or not _is_host(host) or not text.isprintable():
+    is_odd = not text.isprintable() or not _NEVER.isdisjoint(text)
+    if parts.scheme not in {"http", "https"} or port == 0 or not _is_host(host) or is_odd:
         raise ValueError(f"is {shown(text)}, which is not the address of a web page")
 
 
