@@ -4,7 +4,8 @@ The settings tell it their secrets as they are read. Errors, outcomes, rejects, 
 pass through here as they are made; so do the texts of rows, for the keys a provider was sent and may send back. A
 secret is also found URL-encoded, in base64 at any place of a longer text, and as JSON and HTML write it.
 
-One of fewer than six characters is not looked for: it would blot out ordinary words, and protects nothing.
+One of fewer than six characters is not looked for: it would blot out ordinary words, and protects nothing. Neither is one
+that is a word of the platform's own, such as ``tickvault``: every sentence with a command in it would be unreadable.
 """
 
 import base64
@@ -18,6 +19,8 @@ from urllib.parse import quote, quote_plus, urlsplit
 SHORTEST = 6
 """Characters of the shortest secret that is looked for."""
 BLOT = "***"
+OURS = frozenset({"binance", "coingecko", "postgres", "simulated", "snowflake", "tickvault", "yfinance"})
+"""Words of the platform's own, in lower case: as passwords they are not looked for."""
 
 _LONG = 16
 """Characters from which a part of a secret, a line of a key or a piece of an address, is one by itself."""
@@ -91,7 +94,7 @@ def _parts(secret: str) -> set[str]:
 
 
 def _written(secret: str) -> set[str]:
-    if len(secret) < SHORTEST:
+    if len(secret) < SHORTEST or secret.lower() in OURS:
         return set()
     raw = secret.encode("utf-8", "surrogatepass")
     encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw)}

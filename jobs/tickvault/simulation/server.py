@@ -23,7 +23,7 @@ def environment(url: str) -> dict[str, str]:
         "NEWS_RSS_URLS": "news/rss?id={id}",
     }
     # It takes any key, but without one that source counts as switched off; its rows must not pass for the market's.
-    more = {"FREECRYPTO_API_KEY": "simulated", "SOURCE_ORIGIN": "-simulated"}
+    more = {"FREECRYPTO_API_KEY": "the-simulator-takes-any", "SOURCE_ORIGIN": "-simulated"}
     return {name: f"{url}/{path}" for name, path in paths.items()} | more
 
 
