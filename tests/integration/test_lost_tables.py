@@ -102,6 +102,16 @@ def test_rows_that_are_gone_are_said_by_every_load_until_they_are_loaded_again(p
     assert place.count() == 30
 
 
+def test_a_load_with_nothing_pending_says_it_too_where_asking_costs_nothing(place: Place) -> None:
+    assert place.load()[0] == 0
+    place.run(f"TRUNCATE TABLE {place.table()}")
+    code, said = place.load()
+    assert said["notes"] == [f"nothing is pending for {place.sink}"]
+    assert code == (65 if place.sink == "postgres" else 0)
+    place.land(3, count=1)
+    assert place.load()[0] == 65
+
+
 def test_a_column_that_is_gone_is_said_although_the_load_puts_it_back(place: Place) -> None:
     if place.sink == "snowflake":
         place.run(f"ALTER TABLE {place.table()} DROP COLUMN high")

@@ -1,4 +1,6 @@
 -- The raw tables (schema public) and the ledger (schema data_platform): the loader owns both, the reader reads both.
+-- The first job makes the same schema: both take the lock of the ledger's migrations, which psql gives back as it ends.
+SELECT pg_advisory_lock(7461923001);
 CREATE EXTENSION IF NOT EXISTS timescaledb;
 ALTER SCHEMA public OWNER TO tickvault_loader;
 CREATE SCHEMA IF NOT EXISTS data_platform AUTHORIZATION tickvault_loader;

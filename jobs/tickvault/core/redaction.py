@@ -4,8 +4,8 @@ The settings tell it their secrets as they are read. Errors, outcomes, rejects, 
 pass through here as they are made; so do the texts of rows, for the keys a provider was sent and may send back. A
 secret is also found URL-encoded, in base64 at any place of a longer text, and as JSON and HTML write it.
 
-One of fewer than six characters is not looked for: it would blot out ordinary words, and protects nothing. Neither is one
-that is a word of the platform's own, such as ``tickvault``: every sentence with a command in it would be unreadable.
+One of fewer than six characters is not looked for: it would blot out ordinary words, and protects nothing. Neither is
+one that is a word of the platform's own, such as ``tickvault``: each sentence with a command would be unreadable.
 """
 
 import base64

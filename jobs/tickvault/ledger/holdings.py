@@ -35,6 +35,14 @@ class Holdings:
         )
         return Noted(frozenset(row[0]), *row[1:]) if row else Noted(frozenset(), "", 0, None)
 
+    def streams(self, sink: str, target: str | None) -> list[str]:
+        """Return the streams of which a table is noted."""
+        rows = self._db.rows(
+            "SELECT stream FROM data_platform.holdings WHERE sink = %s AND target = %s ORDER BY stream",
+            *(sink, target or ""),
+        )
+        return [stream for (stream,) in rows]
+
     def expected(self, sink: str, target: str | None, stream: str, table: str) -> int:
         """Return how many rows a table must have at least: those loads inserted, less those whose loss is accepted."""
         inserted, accepted = self._db.one(

@@ -56,12 +56,13 @@ class Holdings:
     def forget(self, lake: Lake, name: str) -> None:
         """Make all packages of a stream due again.
 
-        Killed in between, the packages are due or they are not; either way the same command, or the next load, goes on.
+        Killed in between, the packages are due or they are not, and the same command goes on; the next load does too,
+        but says that the table lost something until the command has ended.
 
         Raises:
             ConfigError: No package of such a stream has landed.
         """
-        stream = self._stream(lake, name)
+        stream = self.stream(lake, name)
         self.sink.forget(stream)
         if self._target:
             self.session.ledger.loads.correct(self.sink.name, self._target, self.sink.loaded)
@@ -70,11 +71,21 @@ class Holdings:
 
     def accept(self, lake: Lake, name: str) -> None:
         """Take a stream's table as it is."""
-        held = self.sink.held(self._stream(lake, name))
+        held = self.sink.held(self.stream(lake, name))
         missing = self.session.ledger.holdings.accept(self.sink.name, self._target, name, held)
         self.session.report.notes.append(f"{held.table} is accepted as it is: {missing} rows are not missed any more")
 
-    def _stream(self, lake: Lake, name: str) -> Stream:
+    def streams(self) -> list[str]:
+        """Return the streams whose tables a load has noted."""
+        return self.session.ledger.holdings.streams(self.sink.name, self._target)
+
+    def stream(self, lake: Lake, name: str) -> Stream:
+        """Return a stream as its newest package declares it.
+
+        Raises:
+            ConfigError: No package of such a stream has landed.
+            DamagedPackageError: That package cannot be read.
+        """
         found = self.session.ledger.packages.newest_of(name)
         if found is None:
             raise ConfigError(f"no package of a stream '{name}' has landed; tickvault status --packages names them")

@@ -52,12 +52,15 @@ class Loading:
         """Load stream by stream, package by package; one that fails does not stop the others.
 
         Versions in the rows make the order of packages irrelevant. A target that is gone stops everything, and what a
-        person must put right stops its stream. With nothing pending the target is not asked: waking it may cost money.
+        person must put right stops its stream. With nothing pending another database than the ledger's is not asked:
+        waking it may cost money.
         """
         kind = catalog.sink(self.sink)
         target = kind.target(session.settings)
-        if not (self.again or self.accept or session.ledger.loads.pending(self.sink, self.sources, target)):
+        idle = not (self.again or self.accept or session.ledger.loads.pending(self.sink, self.sources, target))
+        if idle:
             session.report.notes.append(f"nothing is pending for {self.sink}")
+        if idle and target:
             return
         lake = Lake(open_storage(session.settings))
         errors: list[PlatformError] = []
@@ -66,6 +69,7 @@ class Loading:
                 session.ledger.loads.correct(self.sink, target, sink.loaded)
             holdings = Holdings(session, sink)
             self._settle(session, lake, holdings)
+            errors += self._compared(session, lake, holdings) if idle else []
             pending = session.ledger.loads.pending(self.sink, self.sources, target)
             ordered = sorted(pending, key=lambda p: (p.stream, p.source, p.slot, p.revision))
             for stream_name, group in groupby(ordered, key=lambda p: p.stream):
@@ -86,6 +90,20 @@ class Loading:
             for name in names:
                 with self._locked(session, name):
                     act(lake, name)
+
+    def _compared(self, session: Session, lake: Lake, holdings: Holdings) -> list[PlatformError]:
+        """Return what tables have lost of which nothing is pending; one that another loader is at is left to it."""
+        errors: list[PlatformError] = []
+        for name in holdings.streams():
+            try:
+                with session.ledger.lock(f"load-{self.sink}-{name}", 0):
+                    loss = holdings.compare(holdings.stream(lake, name))
+            except (LockHeldError, DamagedPackageError) as error:
+                _log.info("%s is not compared with what was loaded: %s", name, error)
+                continue
+            if loss:
+                errors.append(_note_failure(session, name, loss))
+        return errors
 
     def _load(self, session: Session, lake: Lake, holdings: Holdings, pending: list[Pending]) -> list[PlatformError]:
         """Load the packages of one stream and return the errors of those that could not be loaded.

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import psycopg
 
 Row = tuple[Any, ...]
+_KEEPALIVES = b"""SELECT set_config('tcp_keepalives_idle', '10', false),
+    set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"""
+"""A host that vanished is found gone within half a minute, and what it had locked is free."""
 
 
 def where(settings: Settings) -> str:
@@ -47,9 +50,11 @@ class Connection:
         import psycopg
 
         try:
-            return cls(psycopg.connect(dsn, autocommit=True), where)
+            driver = psycopg.connect(dsn, autocommit=True)
+            driver.execute(_KEEPALIVES)
         except psycopg.Error as error:
             raise refused(error, where) from error
+        return cls(driver, where)
 
     @property
     def closed(self) -> bool:
