@@ -86,8 +86,9 @@ ALL = [
          [("BTC", "USDT", Decimal(100))], 65, TICKER, ("BTC", "ETH")),
     Case("21-late-split-day-after.json", "yfinance_stock", "raw_stock_prices_yfinance", STOCK,
          [("AAPL", Decimal(25), "USD")], 0, CHART, ("AAPL",), now=UP.replace(day=27)),
+    # Another ticker: yfinance remembers a ticker's time zone, here London's, for as long as the process lives.
     Case("23-pence.json", "yfinance_stock", "raw_stock_prices_yfinance", STOCK,
-         [("AAPL", Decimal("1100.5"), "GBp")], 0, CHART, ("AAPL",), now=UP),
+         [("DIS", Decimal("1100.5"), "GBp")], 0, CHART.replace("AAPL", "DIS"), ("DIS",), now=UP),
 ]  # fmt: skip
 
 
