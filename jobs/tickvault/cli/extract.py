@@ -8,7 +8,7 @@ import click
 
 from tickvault.cli.options import comma_separated, dry_run_option, json_option, load_settings, show_facts, slot_option
 from tickvault.core.package import Choice
-from tickvault.core.slot import Schedule, Slot, resolve
+from tickvault.core.slot import MOST_DAYS, Schedule, Slot, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--symbols", callback=comma_separated, help="Only these, comma separated, such as AAPL,MSFT.")
 @click.option(
     "--days",
-    type=click.IntRange(1, 36_600),
+    type=click.IntRange(1, MOST_DAYS),
     help="History in days, also of symbols known already [default: HISTORY_DAYS, for new ones]",
 )
 @click.option("--instance", help="Which of the source's configurations in INSTANCES_PATH, such as sales.")

@@ -48,10 +48,7 @@ def forget() -> None:
 
 def text(value: str) -> str:
     """Return the text without any secret."""
-    for form in _forms(frozenset(_said)):
-        if form in value:
-            value = value.replace(form, BLOT)
-    return value
+    return _blotted(value, _said)
 
 
 def data(value: Any) -> Any:
@@ -67,15 +64,18 @@ def data(value: Any) -> Any:
 
 def echo(value: str) -> str:
     """Return a row's text without the keys that were sent to providers."""
-    for form in _forms(frozenset(_sent)):
-        if form in value:
-            value = value.replace(form, BLOT)
-    return value
+    return _blotted(value, _sent)
 
 
 def echoes() -> str:
     """Return a regular expression of RE2 that finds what ``echo`` blots out, "" where there is nothing to find."""
     return "|".join("".join(f"\\x{{{ord(c):x}}}" for c in form) for form in _forms(frozenset(_sent)))
+
+
+def _blotted(value: str, secrets: set[str]) -> str:
+    for form in _forms(frozenset(secrets)):
+        value = value.replace(form, BLOT)
+    return value
 
 
 @functools.lru_cache(maxsize=8)

@@ -20,6 +20,8 @@ _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9
 _SUFFIX_AGE = timedelta(days=2)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Between these a slot is meant, outside it is a slip of the pen."""
+MOST_DAYS = 36_600
+"""Days of history, back from a slot, above which a number of them is a slip of the pen too."""
 _AHEAD = timedelta(days=1)
 """How far a slot may lie ahead of now: a clock that is wrong, or a date meant in another zone."""
 _SHIFT = timedelta(hours=3)

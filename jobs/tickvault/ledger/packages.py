@@ -152,11 +152,6 @@ class Packages:
 def _reject(package: Package, ordinal: int, reject: Reject) -> Row:
     return (
         *(package.id, ordinal, package.source, package.stream, package.slot.time),
-        *(_clean(reject.item), reject.column, _clean(reject.reason)),
-        json.dumps(reject.record, default=str).replace("\\u0000", "\\\\u0000"),
+        *(reject.item, reject.column, reject.reason),
+        json.dumps(reject.record, default=str),
     )
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL's text has no NUL; what a reject shows instead says so."""
-    return text.replace("\0", "\\0")

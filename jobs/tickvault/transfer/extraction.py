@@ -17,7 +17,7 @@ from tickvault.core.errors import (
 )
 from tickvault.core.package import Choice, DamagedPackageError, Outcome, OutcomeStatus, Package, Purpose
 from tickvault.core.settings import Settings
-from tickvault.core.slot import Slot
+from tickvault.core.slot import MOST_DAYS, Slot
 from tickvault.core.stream import Stream
 from tickvault.engines.http.client import HttpClient
 from tickvault.engines.storage import open_storage
@@ -31,7 +31,6 @@ _log = logging.getLogger(__name__)
 _FIRST_SLOT = datetime(2000, 1, 1, tzinfo=UTC)
 _EARLY = timedelta(hours=1)
 """How far the clock that made a slot may be ahead of ours."""
-_MOST_DAYS = 36_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +103,8 @@ class Extraction:
             raise ConfigError(
                 f"slot {slot} is before {_FIRST_SLOT:%Y-%m-%d}: a slot is when a run was due; for old data use --days"
             )
-        if self.days is not None and not 1 <= self.days <= _MOST_DAYS:
-            raise ConfigError(f"--days {self.days}: give a number of days from 1 to {_MOST_DAYS:,}")
+        if self.days is not None and not 1 <= self.days <= MOST_DAYS:
+            raise ConfigError(f"--days {self.days}: give a number of days from 1 to {MOST_DAYS:,}")
         if self.symbols is not None and not any(s.strip() for s in self.symbols):
             raise ConfigError("--symbols names none: write some, such as AAPL,MSFT, or leave the option out")
 
