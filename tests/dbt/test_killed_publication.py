@@ -208,7 +208,7 @@ def test_a_reader_who_stays_holds_up_no_other(own: Own) -> None:
                 assert own.warehouse.query("SELECT id FROM marts.first_mart") == [(1,)]
                 waits.append(time.monotonic() - begun)
                 time.sleep(0.05)
-        with pytest.raises(TableLockedError, match="first_mart|lock timeout"):
+        with pytest.raises(TableLockedError, match="lock timeout"):
             publishing.result()
         assert max(waits) < 5, "who asks meanwhile waits for one attempt at most"
     own.show(MARTS[0], "2 AS id")
