@@ -9,7 +9,7 @@ from types import TracebackType
 import click
 
 from tickvault.core import redaction
-from tickvault.core.errors import PlatformError
+from tickvault.core.errors import ExitCode, PlatformError
 from tickvault.core.suggestion import suggestion
 
 COMMANDS = {
@@ -94,6 +94,14 @@ def main() -> None:
     except PlatformError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(int(error.exit_code))
+    except ModuleNotFoundError as error:
+        package = (error.name or "tickvault").partition(".")[0]
+        if package == "tickvault":
+            raise
+        click.echo(
+            f"error: {package} is not installed here: 'make install' in the checkout brings all extras", err=True
+        )
+        sys.exit(int(ExitCode.CONFIGURATION))
 
 
 def _say(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
