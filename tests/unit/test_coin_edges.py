@@ -163,7 +163,7 @@ def test_a_pair_of_a_thousand_units_gives_the_price_of_one(read):
             lowPrice="0.0001",
             priceChange="-0.00001",
             quoteVolume="0.94",
-        ),  # fmt: skip
+        ),
         ticker("1MBABYDOGEUSDT", "0.00112870"),
         ticker("GBP1BTC", "0.00001"),
     ]

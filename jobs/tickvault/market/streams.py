@@ -137,9 +137,7 @@ _STOCK_PRICE = pa.schema(
         required("source", TEXT),
         required("observed_at", INSTANT),
         pa.field("quote_currency", TEXT),  # as quoted: GBp is a penny, and a price of 1100.50 GBp is 11.005 GBP
-        pa.field(
-            "split_factor", PRICE
-        ),  # prices of the row x this = as traded that day: the splits that the reading knew
+        pa.field("split_factor", PRICE),  # prices x this = as traded: of the later splits that the reading knew
     ]
 )
 

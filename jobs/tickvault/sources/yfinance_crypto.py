@@ -1,8 +1,8 @@
 """Coins on Yahoo Finance: the latest price, and closed daily bars (UTC days).
 
 ``observed_at`` of a price is the time of its trade. Yahoo's high, low and change are those of the UTC day and not of
-24 hours, so those columns stay empty. Yahoo's volume is in US dollars, over 24 hours for the price and over the day for a bar: it is
-the ``quote_volume``, and how many coins that were is not known.
+24 hours, so those columns stay empty. Volume is in US dollars, over 24 hours for the price and over the day for a bar,
+and therefore ``quote_volume``.
 """
 
 from collections.abc import Iterator
