@@ -24,8 +24,9 @@ STATES = {
     "sat_customer_profile": (streams.CUSTOMERS, "customer_id", "updated_at"),
     "sat_company_details": (streams.CORPORATES, "company_id", "updated_at"),
     "sat_transaction_personal": (streams.TRANSACTIONS_PERSONAL, "transaction_id", "transaction_timestamp"),
+    "nhl_transaction": (streams.TRANSACTIONS_PERSONAL, "transaction_id", "transaction_timestamp"),
 }
-"""Satellites: their raw table, the key, and the source's own time."""
+"""Satellites, and the link that describes its events itself: their raw table, the key, and the source's own time."""
 MARTS = ("build_marts.dim_customer_history", "build_marts.dim_customer", "build_marts.fct_transactions")
 BUILD = (
     "build",
