@@ -1,4 +1,4 @@
--- Everything but the close and the total return is computed from the adjusted close: neither a dividend nor a split is
+-- All but the close and the total return is computed from the adjusted close: neither a dividend nor a split is
 -- a loss. The close itself is what a share was worth that day. A suspect bar is left out. A series has one currency, and
 -- dollar coins are dollars: a source that changes its currency begins another series.
 with bars as (
