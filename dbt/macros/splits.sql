@@ -13,7 +13,7 @@ left join {{ ref('fct_asset_splits') }} splits
 {% macro rescaled(value, factor, type) -%}
 case
     when abs({{ factor }} - 1) < 0.000000001 then {{ value }}
-    else {{ as_type('cast(cast(' ~ value ~ ' as double) * (' ~ factor ~ ') as decimal(38,10))', type) }}
+    else {{ as_type('cast(cast(' ~ value ~ ' as double precision) * (' ~ factor ~ ') as decimal(38,10))', type) }}
 end
 {%- endmacro %}
 

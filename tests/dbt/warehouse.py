@@ -15,9 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tickvault.core.stream import Area, Stream
+from tickvault.local.engines import postgres_environment
 from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
+CHANGES = "_changes"
+"""What the name of a raw table's change table ends in."""
 Row = tuple[Any, ...]
 
 
@@ -83,6 +86,10 @@ def failures(result: Any) -> str:
     return "\n".join(f"{r.node.unique_id}: {r.status}: {r.message}" for r in bad)
 
 
+def _stream(table: str) -> Stream:
+    return next(s for s in streams.ALL if s.name == table.removesuffix(CHANGES))
+
+
 def _ddl(stream: Stream, types: Mapping[str, str]) -> str:
     columns = [f"{f.name} {types[str(f.type)]}" for f in stream.schema]
     columns += [f"row_version {types['version']}", f"package_id {types['string']}"]
@@ -142,9 +149,9 @@ class Snowflake:
         cursor.execute(f"CREATE STAGE {stage}")
         made = set()
         for name, rows in tables.items():
-            stream = next(s for s in streams.ALL if s.name == name)
+            stream = _stream(name)
             schema = "RAW" if stream.area is Area.BATCH else "STAGING"
-            relation = f"{schema}.{stream.warehouse_table}"
+            relation = f"{schema}.{stream.warehouse_table}{CHANGES.upper() if name.endswith(CHANGES) else ''}"
             if relation not in made:
                 cursor.execute(f"CREATE OR REPLACE TABLE {relation} ({_ddl(stream, self.TYPES)})")
                 made.add(relation)
@@ -171,16 +178,10 @@ def _naive(rows: pa.Table) -> pa.Table:
 
 
 @dataclass
-class Trino:
-    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+class RawPostgres:
+    """Raw tables in PostgreSQL, as the loader makes them; what is built from them is elsewhere or beside them."""
 
-    host: str
-    port: int
     postgres: str
-    target: str = "dev-trino"
-    built: Any = field(default=None, repr=False)
-    """The raw tables of the last build that passed."""
-    _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
         "string": "text",
@@ -192,23 +193,54 @@ class Trino:
         "decimal128(38, 18)": "numeric(38,18)",
     }
 
-    def environment(self) -> dict[str, str]:
-        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
-
     def load(self, tables: Mapping[str, pa.Table]) -> None:
         import adbc_driver_postgresql.dbapi as adbc
 
         with adbc.connect(self.postgres) as connection, connection.cursor() as cursor:
             for name, rows in tables.items():
-                stream = next(s for s in streams.ALL if s.name == name)
                 cursor.execute(f"DROP TABLE IF EXISTS {name}")
-                cursor.execute(f"CREATE TABLE {name} ({_ddl(stream, self.TYPES)})")
+                cursor.execute(f"CREATE TABLE {name} ({_ddl(_stream(name), self.TYPES)})")
                 if rows.num_rows:
                     cursor.adbc_ingest("staged", rows, mode="create", temporary=True)
                     names = ", ".join(f'"{c}"' for c in rows.schema.names)
                     cursor.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM staged")
                     cursor.execute("DROP TABLE staged")
             connection.commit()
+
+
+@dataclass
+class Postgres(RawPostgres):
+    """The platform's own PostgreSQL, building beside the raw tables."""
+
+    target: str = "dev-postgres"
+
+    def environment(self) -> dict[str, str]:
+        return postgres_environment(self.postgres)
+
+    def query(self, sql: str) -> list[Row]:
+        import psycopg
+
+        with psycopg.connect(self.postgres, options="-c timezone=UTC") as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def columns(self, relation: str) -> dict[str, str]:
+        return _columns(self, relation, "information_schema")
+
+
+@dataclass
+class Trino(RawPostgres):
+    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    target: str = "dev-trino"
+    built: Any = field(default=None, repr=False)
+    """The raw tables of the last build that passed."""
+    _connection: Any = field(default=None, repr=False)
+
+    def environment(self) -> dict[str, str]:
+        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
 
     def query(self, sql: str) -> list[Row]:
         if self._connection is None:

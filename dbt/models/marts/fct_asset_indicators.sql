@@ -1,6 +1,6 @@
--- All but the close and the total return is computed from the adjusted close: neither a dividend nor a split is
--- a loss. The close itself is what a share was worth that day. A suspect bar is left out. A series has one currency, and
--- dollar coins are dollars: a source that changes its currency begins another series.
+-- Everything but the close and the total return is computed from the adjusted close: neither a dividend nor a split is
+-- a loss. The close itself is what a share was worth that day. A suspect bar is left out. A series has one currency,
+-- and dollar coins are dollars: a source that changes its currency begins another series.
 with bars as (
     select
         asset_hk,
@@ -11,10 +11,10 @@ with bars as (
         quote_currency,
         is_usd,
         case when is_usd then 'USD' else quote_currency end as money,
-        cast(close_price as double) as close_price,
-        cast(adj_close_price as double) as adj_close_price,
-        cast(dividends as double) as dividends,
-        cast(stock_splits as double) as stock_splits,
+        cast(close_price as double precision) as close_price,
+        cast(adj_close_price as double precision) as adj_close_price,
+        cast(dividends as double precision) as dividends,
+        cast(stock_splits as double precision) as stock_splits,
         share_factor,
         dense_rank() over (
             partition by asset_hk

@@ -59,7 +59,7 @@ converted as (
         coalesce(splits.share_factor, 1) as share_factor,
         coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1) as known_factor,
         coalesce(
-            cast(split_factor as double), coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
+            cast(split_factor as double precision), coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
         ) as read_factor,
         valid.record_source,
         valid.load_timestamp,
@@ -93,7 +93,7 @@ classed as (
 
 -- The last quote of each source on each day, and how many of the day's sources lie within the band of it.
 last_quotes as (
-    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double) as price
+    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double precision) as price
     from (
         select
             classed.*,
@@ -117,7 +117,7 @@ agreement as (
         sum(
             case
                 when 100 * abs(mine.price - other.price)
-                    <= cast({{ var('divergence_band_percent') }} as double) * (mine.price + other.price) / 2 then 1
+                    <= {{ as_type(var('divergence_band_percent'), 'float') }} * (mine.price + other.price) / 2 then 1
                 else 0
             end
         ) as agreeing_count

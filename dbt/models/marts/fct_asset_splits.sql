@@ -17,7 +17,7 @@ ranked as (
 multiplied as (
     select
         ranked.*,
-        sum(ln(cast(split_ratio as double))) over (
+        sum(ln(cast(split_ratio as double precision))) over (
             partition by asset_hk order by split_date rows between unbounded preceding and current row
         ) as exponent,
         lead(split_date, 1, cast('9999-12-31' as date)) over (partition by asset_hk order by split_date) as valid_to
@@ -35,8 +35,8 @@ select
     multiplied.valid_to,
     multiplied.split_ratio,
     {{ as_type(
-        'case when multiplied.exponent >= 0 then cast(cast(exp(multiplied.exponent) as decimal(38,9)) as double)'
-        ~ ' else 1 / cast(cast(exp(-multiplied.exponent) as decimal(38,9)) as double) end', 'float'
+        'case when multiplied.exponent >= 0 then cast(cast(exp(multiplied.exponent) as decimal(38,9)) as double precision)'
+        ~ ' else 1 / cast(cast(exp(-multiplied.exponent) as decimal(38,9)) as double precision) end', 'float'
     ) }} as share_factor,
     multiplied.record_source,
     multiplied.load_timestamp,

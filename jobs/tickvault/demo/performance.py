@@ -1,25 +1,26 @@
 """Puts the demo on the terminal: what runs now, one line per flow and day, and the table at the end."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from tickvault.core.errors import worst
+from tickvault.core.errors import ConfigError, worst
+from tickvault.core.program import pasted
+from tickvault.core.pulse import Pulse
 from tickvault.core.settings import Settings, export
 from tickvault.demo.days import Day, Player, Stopwatch, calendar
-from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
+from tickvault.demo.tally import Built, Tally, built, fingerprint, landed, tallies
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
 from tickvault.flows.plan import PLANS
 from tickvault.local import engines as local
+from tickvault.local.home import Home
 from tickvault.local.prefect import prefect_server
 from tickvault.runners.process import ProcessRunner
 
@@ -32,25 +33,38 @@ class Performance:
 
     Args:
         console: Where to show it.
-        home: Folder of the engines' data.
-        port: Port of the simulated market.
+        home: Folder of the engines and their data.
+        port: Port of the simulated market; None: the one of before.
     """
 
-    def __init__(self, console: Console, home: Path, port: int) -> None:
+    def __init__(self, console: Console, home: Home, port: int | None = None) -> None:
         self.console, self.home, self.port = console, home, port
         self._running: dict[str, float] = {}
         self._tail: list[str] = []
         self._lock = threading.Lock()
         self._status: Status | None = None
+        self._now = ""
+        self._pulse = Pulse(self._say)
 
-    def run(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
-        """Run it all; returns the exit code of what went worst."""
+    def run(self, *, days: int, build: str, fresh: bool) -> int:
+        """Run it all; returns the exit code of what went worst.
+
+        Raises:
+            ConfigError: Another demo runs in this folder, or with ``fresh`` somebody uses its engines.
+        """
         started = time.monotonic()
-        if fresh:
-            shutil.rmtree(self.home, ignore_errors=True)
+        with self.home.alone("demo"):
+            if fresh:
+                self._forget()
+            if self.port is not None and not local.running(self.home):
+                self.home.choose_market_port(self.port)
+            return self._run(days, build, started)
+
+    def _run(self, days: int, build: str, started: float) -> int:
+        live, folder = self.home.live, self.home.folder
         market = "the public APIs" if live else "a simulated market"
-        self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
-        with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
+        self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {folder}")
+        with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player() as player:
             self._headline(started, "engines are up")
             codes: list[int] = []
             for day in calendar(days, build, live=live):
@@ -59,24 +73,42 @@ class Performance:
             self._end(player.settings, player.stopwatch, time.monotonic() - started)
         return worst([*codes, *again]) or (0 if same else 1)
 
+    def _forget(self) -> None:
+        """Remove what an earlier demo left."""
+        if users := local.end(self.home):
+            raise ConfigError(f"the engines of {self.home.folder} are in use by {', '.join(users)}; wait for it")
+        self.home.empty()
+
     @contextmanager
-    def _player(self, live: bool) -> Iterator[Player]:
-        settings = Settings.load(tickvault_home=self.home)
-        with prefect_server(settings) as server, local.start(self.home, live=live, port=self.port) as engines:
+    def _player(self) -> Iterator[Player]:
+        settings = Settings.load(tickvault_home=self.home.folder)
+        minutes = settings.tickvault_local_idle_minutes
+        with (
+            prefect_server(settings) as server,
+            local.use(self.home, "tickvault demo", idle_minutes=minutes, passing=True) as engines,
+        ):
+            for note in engines.notes:
+                self.console.print(f"[yellow]{note}[/]", highlight=False)
             export(engines.environment)
-            settings = Settings.load()
             with ProcessRunner(engines.environment) as runner:
                 runner.warm()
-                yield Player(settings, engines, runner, server, self._listen)
+                yield Player(Settings.load(), engines, runner, server, self._listen)
+            if engines.simulator:
+                engines.simulator.set_clock(None)
+            engines.keep()
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
+        before = landed(player.settings, day.slot)
+        self._now = f"{day.slot.date} {day.title}"
         results = player.play(day)
-        self._headline(started, f"{day.slot.date} {day.title}")
+        resumed = f", resumed: {', '.join(before)} had landed before" if before else ""
+        self._headline(started, self._now + resumed)
         for result in results:
             self._show(result)
         codes = [r.verdict.exit_code for r in results]
         if day.build and not any(codes):
+            self._now = "dbt builds, tests and publishes the warehouse"
             end = player.build(day.slot)
             color = _COLORS.get(end.exit_code, "red")
             text = end.sentence or _published(end.report)
@@ -88,6 +120,7 @@ class Performance:
 
     def _again(self, player: Player, day: Day, started: float) -> tuple[list[int], bool]:
         """Run the last day once more; returns how its flows ended, and whether both targets are as they were."""
+        self._now = f"{day.slot.date} the same day once more"
         before = fingerprint(player.settings)
         codes = [r.verdict.exit_code for r in player.play(day)]
         after = fingerprint(player.settings)
@@ -124,7 +157,7 @@ class Performance:
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
         for line in _NEXT:
-            self.console.print(f"  {line}", highlight=False)
+            self.console.print(f"  {pasted(line)}", highlight=False, soft_wrap=True)
 
     def _listen(self, event: StepEvent) -> None:
         with self._lock:
@@ -135,19 +168,29 @@ class Performance:
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
-                self._status.update(f"{event.slot[:8]}  " + "  ".join(self._running))
+                self._status.update(f"{self._now}  " + "  ".join(self._running))
 
     def _headline(self, started: float, text: str) -> None:
+        self._pulse.heard()
         self.console.print(f"[dim]{time.monotonic() - started:7.1f} s[/] [bold]{text}[/]", highlight=False)
 
     @contextmanager
     def _busy(self, text: str) -> Iterator[None]:
+        """Show what is under way: a line that changes on a terminal, a further line now and then elsewhere."""
+        self._now = text
         if not self.console.is_terminal:
-            yield
+            with self._pulse:
+                yield
             return
         with self.console.status(text) as self._status:
             yield
         self._status = None
+
+    def _say(self) -> None:
+        with self._lock:
+            steps = ", ".join(f"{step} {time.monotonic() - since:.0f} s" for step, since in self._running.items())
+        text = f"{self._now}: {steps}" if steps else self._now
+        self.console.print(f"          … {text}", style="dim", highlight=False)
 
 
 _NEXT = (
