@@ -174,8 +174,7 @@ def _plain(table: pa.Table, decimals: Mapping[str, pa.DataType]) -> pa.Table:
             chunks: list[Any] = table.column(index).chunks
             text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
             column = pc.cast(text, decimals[field.name]) if field.name in decimals else text
-            numeric = getattr(field.type, "type_name", "") == "numeric" and field.name not in decimals
+            free = getattr(field.type, "type_name", "") == "numeric" and field.name not in decimals
+            named = pa.field(field.name, column.type)
             table = table.set_column(index, named.with_metadata(NUMBER) if free else named, column)
-                index, field.with_type(column.type).with_metadata(NUMBER if numeric else None), column
-            )
     return table
