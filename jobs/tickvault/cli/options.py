@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +43,19 @@ def load_settings(**overrides: Any) -> Settings:
     if sys.stderr.isatty() and "tickvault_log_format" not in settings.model_fields_set:
         return settings.model_copy(update={"tickvault_log_format": "text"})
     return settings
+
+
+@contextmanager
+def asking() -> Iterator[Settings]:
+    """Give settings that name an engine for as long as it is asked: these, or the demo's engines where they run.
+
+    Raises:
+        ConfigError: None is named and none runs; it says which command to paste.
+    """
+    from tickvault.local.nearby import within_reach
+
+    with within_reach(load_settings(), sys.argv[1:]) as settings:
+        yield settings
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
