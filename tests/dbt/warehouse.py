@@ -19,6 +19,8 @@ from tickvault.local.engines import postgres_environment
 from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
+CHANGES = "_changes"
+"""What the name of a raw table's change table ends in."""
 Row = tuple[Any, ...]
 
 
@@ -84,6 +86,10 @@ def failures(result: Any) -> str:
     return "\n".join(f"{r.node.unique_id}: {r.status}: {r.message}" for r in bad)
 
 
+def _stream(table: str) -> Stream:
+    return next(s for s in streams.ALL if s.name == table.removesuffix(CHANGES))
+
+
 def _ddl(stream: Stream, types: Mapping[str, str]) -> str:
     columns = [f"{f.name} {types[str(f.type)]}" for f in stream.schema]
     columns += [f"row_version {types['version']}", f"package_id {types['string']}"]
@@ -143,9 +149,9 @@ class Snowflake:
         cursor.execute(f"CREATE STAGE {stage}")
         made = set()
         for name, rows in tables.items():
-            stream = next(s for s in streams.ALL if s.name == name)
+            stream = _stream(name)
             schema = "RAW" if stream.area is Area.BATCH else "STAGING"
-            relation = f"{schema}.{stream.warehouse_table}"
+            relation = f"{schema}.{stream.warehouse_table}{CHANGES.upper() if name.endswith(CHANGES) else ''}"
             if relation not in made:
                 cursor.execute(f"CREATE OR REPLACE TABLE {relation} ({_ddl(stream, self.TYPES)})")
                 made.add(relation)
@@ -192,9 +198,8 @@ class RawPostgres:
 
         with adbc.connect(self.postgres) as connection, connection.cursor() as cursor:
             for name, rows in tables.items():
-                stream = next(s for s in streams.ALL if s.name == name)
                 cursor.execute(f"DROP TABLE IF EXISTS {name}")
-                cursor.execute(f"CREATE TABLE {name} ({_ddl(stream, self.TYPES)})")
+                cursor.execute(f"CREATE TABLE {name} ({_ddl(_stream(name), self.TYPES)})")
                 if rows.num_rows:
                     cursor.adbc_ingest("staged", rows, mode="create", temporary=True)
                     names = ", ".join(f'"{c}"' for c in rows.schema.names)

@@ -9,7 +9,8 @@ from types import TracebackType
 import click
 
 from tickvault.core import redaction
-from tickvault.core.errors import PlatformError
+from tickvault.core.errors import ExitCode, PlatformError
+from tickvault.core.program import called, pasted
 from tickvault.core.suggestion import suggestion
 
 COMMANDS = {
@@ -39,6 +40,14 @@ COMMANDS = {
     "doctor": "Check whether everything can be reached.",
     "settings": "Show every setting, its value and meaning.",
 }
+
+
+class Help(click.HelpFormatter):
+    """Writes a help whose examples can be pasted."""
+
+    def getvalue(self) -> str:
+        """Return what was written."""
+        return pasted(super().getvalue())
 
 
 class LazyGroup(click.Group):
@@ -91,10 +100,19 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     sys.excepthook = _say
     try:
-        root.main(prog_name="tickvault")
+        click.Context.formatter_class = Help
+        root.main(prog_name=called())
     except PlatformError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {pasted(str(error))}", err=True)
         sys.exit(int(error.exit_code))
+    except ModuleNotFoundError as error:
+        package = (error.name or "tickvault").partition(".")[0]
+        if package == "tickvault":
+            raise
+        click.echo(
+            f"error: {package} is not installed here: 'make install' in the checkout brings all extras", err=True
+        )
+        sys.exit(int(ExitCode.CONFIGURATION))
 
 
 def _say(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
