@@ -36,6 +36,7 @@ EXAMPLES = {
     "pod": "tickvault-minio-0",
     "command": "status",
     "arguments": "status",
+    "word": "status",
 }
 """What stands for a word in <angles> or CAPITALS that a reader replaces."""
 _PLACE = re.compile(r"<([a-z_ ]+)>")
@@ -143,8 +144,8 @@ def parse(words: list[str]) -> None:
     if words in (["--help"], ["--version"]) or (isinstance(command, click.Group) and not words):
         return
     made = command.make_context(context.info_name, list(words), parent=context.parent)
-    if command.name in {"local", "cluster"} or made.info_name in {"local", "cluster"}:
-        inner = [w for w in made.params.get("arguments", ())]
+    if made.info_name in {"local", "cluster"}:
+        inner = list(made.params["arguments"])
         if inner and inner[0] not in LOCAL_WORDS:
             parse(inner)
 

@@ -1,5 +1,6 @@
 """Every command that a page or a program shows can be pasted: it parses, and what it names is there."""
 
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -60,7 +61,7 @@ def check_python(words):
 def check_helm(words):
     charts = [word for word in words if word.startswith("charts/")]
     assert all((ROOT / chart / "Chart.yaml").is_file() or (ROOT / chart).is_file() for chart in charts)
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(itertools.pairwise(words))
     for option in ("--values", "-f"):
         if options.get(option, "").startswith("charts/"):
             assert (ROOT / options[option]).is_file()
