@@ -43,7 +43,7 @@ def running_lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lake
 @pytest.fixture(scope="session")
 def trino(running_lakehouse: lakehouse.Lakehouse) -> Trino:
     """Trino, with nothing loaded."""
-    return Trino("127.0.0.1", running_lakehouse.trino_port, running_lakehouse.postgres_uri())
+    return Trino(running_lakehouse.postgres_uri(), port=running_lakehouse.trino_port)
 
 
 @pytest.fixture

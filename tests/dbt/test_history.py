@@ -23,6 +23,7 @@ STATES = {
     "sat_customer_profile": ("customer_hk", "observed_at"),
     "sat_company_details": ("company_hk", "observed_at"),
     "sat_transaction_personal": ("transaction_hk",),
+    "nhl_transaction": ("transaction_hk",),
 }
 """Satellites by the raw table's primary key; a correction of a trade may also change its time."""
 MARTS = ("build_marts.dim_customer_history", "build_marts.dim_customer", "build_marts.fct_transactions")

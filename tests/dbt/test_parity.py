@@ -24,7 +24,7 @@ def _same(name: str, here: Any, there: Any) -> bool:
 @pytest.mark.engine("trino")
 def test_marts_agree_on_both_engines(snowflake_dbt: Dbt, trino_dbt: Dbt) -> None:
     relations = _published(snowflake_dbt)
-    assert len(relations) == 14
+    assert len(relations) == 17
     differences = []
     for relation, key in relations:
         here, there = ({row[key]: row for row in read(dbt.warehouse, relation)} for dbt in (snowflake_dbt, trino_dbt))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tickvault.core.stream import Area, Stream
+from tickvault.local.engines import postgres_environment
 from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
@@ -171,16 +172,10 @@ def _naive(rows: pa.Table) -> pa.Table:
 
 
 @dataclass
-class Trino:
-    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+class RawPostgres:
+    """Raw tables in PostgreSQL, as the loader makes them; what is built from them is elsewhere or beside them."""
 
-    host: str
-    port: int
     postgres: str
-    target: str = "dev-trino"
-    built: Any = field(default=None, repr=False)
-    """The raw tables of the last build that passed."""
-    _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
         "string": "text",
@@ -191,9 +186,6 @@ class Trino:
         "decimal128(38, 10)": "numeric(38,10)",
         "decimal128(38, 18)": "numeric(38,18)",
     }
-
-    def environment(self) -> dict[str, str]:
-        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
 
     def load(self, tables: Mapping[str, pa.Table]) -> None:
         import adbc_driver_postgresql.dbapi as adbc
@@ -209,6 +201,41 @@ class Trino:
                     cursor.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM staged")
                     cursor.execute("DROP TABLE staged")
             connection.commit()
+
+
+@dataclass
+class Postgres(RawPostgres):
+    """The platform's own PostgreSQL, building beside the raw tables."""
+
+    target: str = "dev-postgres"
+
+    def environment(self) -> dict[str, str]:
+        return postgres_environment(self.postgres)
+
+    def query(self, sql: str) -> list[Row]:
+        import psycopg
+
+        with psycopg.connect(self.postgres, options="-c timezone=UTC") as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def columns(self, relation: str) -> dict[str, str]:
+        return _columns(self, relation, "information_schema")
+
+
+@dataclass
+class Trino(RawPostgres):
+    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    target: str = "dev-trino"
+    built: Any = field(default=None, repr=False)
+    """The raw tables of the last build that passed."""
+    _connection: Any = field(default=None, repr=False)
+
+    def environment(self) -> dict[str, str]:
+        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
 
     def query(self, sql: str) -> list[Row]:
         if self._connection is None:
