@@ -27,8 +27,9 @@ def command(live: bool, arguments: tuple[str, ...]) -> None:
       tickvault local env
       tickvault local down --force
 
-    Of the engines themselves: 'up' starts them and says how to connect, 'status' says where they are and then what ran,
-    'env' prints export lines: eval "$(tickvault local env)" for a shell, its psql and its notebooks, 'down' ends them, with --force also under who uses them.
+    Of the engines themselves: 'up' starts them and says how to connect; 'status' says where they are, then what ran;
+    'env' prints export lines, so that eval "$(tickvault local env)" connects a shell, its psql and its notebooks;
+    'down' ends them, with --force also under who uses them.
 
     They end by themselves when nobody used them for TICKVAULT_LOCAL_IDLE_MINUTES.
     """
