@@ -62,7 +62,7 @@ def engines(name: str, folder: Path) -> Iterator[tuple[Warehouse, str]]:
     if name == "dev-trino":
         with lakehouse.start(folder) as running:
             uri = running.postgres_uri()
-            yield Trino("127.0.0.1", running.trino_port, uri), uri
+            yield Trino(uri, port=running.trino_port), uri
         return
     with start_emulator(folder / "emulator") as emulator, postgres.start(folder / "postgres") as uri:
         yield Snowflake(emulator.environment(), "TICKVAULT"), uri

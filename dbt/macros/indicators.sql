@@ -19,13 +19,13 @@ case when bar >= {{ first or window }} then {{ aggregate }}({{ value }}) {{ over
   first: the bar whose average is the seed. k^-t stays below 1e308 for series of some 3,000 bars (var indicator_bars).
 #}
 {% macro exponential(value, alpha, first, seed) -%}
-{%- set k = "cast(" ~ (1 - alpha) ~ " as double)" -%}
+{%- set k = "cast(" ~ (1 - alpha) ~ " as double precision)" -%}
 case when bar >= {{ first }} then
     power({{ k }}, bar) * sum(
         case
             when bar = {{ first }} then {{ seed }} * power({{ k }}, -bar)
-            when bar > {{ first }} then cast({{ alpha }} as double) * {{ value }} * power({{ k }}, -bar)
-            else cast(0 as double)
+            when bar > {{ first }} then cast({{ alpha }} as double precision) * {{ value }} * power({{ k }}, -bar)
+            else cast(0 as double precision)
         end
     ) {{ over_bars('unbounded preceding') }}
 end

@@ -8,19 +8,28 @@
 {%- set held = (adapter.get_columns_in_relation(raw) | map(attribute='name') | map('lower') | list) if added and execute else [] -%}
 select
 {%- for name, type in added.items() %}
-    cast({{ name if name in held else 'null' }} as {{ sql_type(type) }}) as {{ name }},
+    {{ raw_column(name, type) if name in held else as_type('null', type) }} as {{ name }},
 {%- endfor %}
 {%- for name, type in columns.items() %}
-    cast({{ name }} as {{ sql_type(type) }}) as {{ name }},
+    {{ raw_column(name, type) }} as {{ name }},
 {%- endfor %}
-    cast(split_part(package_id, '.', 1) || '.{{ table }}' as varchar) as record_source,
-    cast(row_version as varchar) as row_version,
-    cast(package_id as varchar) as package_id,
-    cast(load_timestamp as timestamp(6)) as load_timestamp
+    {{ raw_column("split_part(package_id, '.', 1) || '." ~ table ~ "'", 'text') }} as record_source,
+    {{ raw_column('row_version', 'text') }} as row_version,
+    {{ raw_column('package_id', 'text') }} as package_id,
+    {{ raw_column('load_timestamp', 'time') }} as load_timestamp
 from {{ raw }}
 {%- if where %}
 where {{ where }}
 {%- endif %}
+{%- endmacro %}
+
+{# A column of a raw table in its type; what an engine has to bring is in macros/engine/. #}
+{% macro raw_column(name, type) -%}
+  {{ return(adapter.dispatch('raw_column', 'tickvault')(name, type)) }}
+{%- endmacro %}
+
+{% macro default__raw_column(name, type) -%}
+{{ as_type(name, type) }}
 {%- endmacro %}
 
 {% macro raw_transactions(customer_type) -%}

@@ -19,6 +19,7 @@
     {%- for name, type in columns.items() if name not in held -%}
       {%- call statement('add_' ~ name) -%}alter table {{ relation }} add column {{ name }} {{ sql_type(type) }}{%- endcall -%}
     {%- endfor -%}
+    {%- do hold(relation) -%}
     {%- call statement('main') -%}
 insert into {{ relation }} ({{ columns | join(', ') }})
 select {{ columns | join(', ') }} from (
@@ -58,6 +59,20 @@ select {{ columns | join(', ') }} from (
 {% macro replace_table(relation, sql) -%}
   {{ return(adapter.dispatch('replace_table', 'tickvault')(relation, sql)) }}
 {%- endmacro %}
+
+{# Keep others from inserting until this transaction ends, where the engine would let them; in macros/engine/. #}
+{% macro hold(relation) -%}
+  {{ return(adapter.dispatch('hold', 'tickvault')(relation)) }}
+{%- endmacro %}
+
+{% macro default__hold(relation) -%}{%- endmacro %}
+
+{# A statement that brings what the planner knows of a table up to date, where the engine does not by itself; in macros/engine/. #}
+{% macro measure(relation) -%}
+  {{ return(adapter.dispatch('measure', 'tickvault')(relation)) }}
+{%- endmacro %}
+
+{% macro default__measure(relation) -%}{%- endmacro %}
 
 {# Whether the model's table exists, that is: whether this run adds to it. #}
 {% macro is_adding() -%}

@@ -10,8 +10,8 @@ with bars as (
         quote_currency,
         is_usd,
         case when is_usd then 'USD' else quote_currency end as money,
-        cast(close_price as double) as close_price,
-        cast(adj_close_price as double) as adj_close_price,
+        cast(close_price as double precision) as close_price,
+        cast(adj_close_price as double precision) as adj_close_price,
         row_number() over (partition by asset_hk, source order by price_date desc) as age,
         case
             {%- for name in var('bar_sources') %}

@@ -53,7 +53,7 @@ classed as (
 
 -- The last quote of each source on each day, and how many of the day's sources lie within the band of it.
 last_quotes as (
-    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double) as price
+    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double precision) as price
     from (
         select
             classed.*,
@@ -77,7 +77,7 @@ agreement as (
         sum(
             case
                 when 100 * abs(mine.price - other.price)
-                    <= cast({{ var('divergence_band_percent') }} as double) * (mine.price + other.price) / 2 then 1
+                    <= {{ as_type(var('divergence_band_percent'), 'float') }} * (mine.price + other.price) / 2 then 1
                 else 0
             end
         ) as agreeing_count

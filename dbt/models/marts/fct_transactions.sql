@@ -48,8 +48,8 @@ described as (
             ('unknown_party', 'parties.party_hk is null'),
             ('unknown_asset', 'assets.is_listed is null or not assets.is_listed'),
             ('quantity_not_positive', 'keyed.quantity <= 0'),
-            ('amount_mismatch', 'abs(cast(keyed.quantity as double) * cast(keyed.price_per_unit as double)'
-                ~ ' - cast(keyed.transaction_amount as double)) > 0.01 + 0.0001 * cast(keyed.transaction_amount as double)'),
+            ('amount_mismatch', 'abs(cast(keyed.quantity as double precision) * cast(keyed.price_per_unit as double precision)'
+                ~ ' - cast(keyed.transaction_amount as double precision)) > 0.01 + 0.0001 * cast(keyed.transaction_amount as double precision)'),
             ('fee_above_amount', 'keyed.fee_amount > keyed.transaction_amount'),
             ('later_than_load', 'keyed.observed_at > keyed.load_timestamp'),
         ]) }} as dq_reasons
@@ -89,8 +89,9 @@ select
     {{ as_type(iso_day_of_week('transaction_date'), 'integer') }} as transaction_day_of_week,
     {{ as_type('extract(hour from observed_at)', 'integer') }} as transaction_hour,
     {{ as_type('transaction_amount - fee_amount', 'number') }} as net_amount,
-    {{ as_type('100 * cast(fee_amount as double) / nullif(cast(transaction_amount as double), 0)', 'float') }}
-        as fee_percentage,
+    {{ as_type(
+        '100 * cast(fee_amount as double precision) / nullif(cast(transaction_amount as double precision), 0)', 'float'
+    ) }} as fee_percentage,
     record_source,
     load_timestamp,
     package_id,

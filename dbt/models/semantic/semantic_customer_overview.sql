@@ -48,7 +48,8 @@ totals as (
         count(*) as asset_count,
         -- Added up as decimals: a sum of doubles depends on their order, and the same data would look changed.
         -- An asset without a closed bar counts nothing, as in the metric aum.
-        sum(cast(cast(positions.quantity_held as double) * closes.close_price as decimal(38,10))) as holdings_value,
+        sum(cast(cast(positions.quantity_held as double precision) * closes.close_price as decimal(38,10)))
+            as holdings_value,
         min(positions.first_transaction_at) as first_transaction_at,
         max(positions.last_transaction_at) as last_transaction_at
     from positions

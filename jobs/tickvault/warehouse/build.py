@@ -172,6 +172,13 @@ def _shelf(session: Session, target: Target) -> Iterator[Shelf]:
         with TrinoSession(session.settings, TrinoShelf.session_properties(session.settings)) as trino:
             yield TrinoShelf(trino, session.settings, session.ledger, target)
         return
+    if target.engine == "postgres":
+        from tickvault.engines.postgres.connection import Connection as Postgres
+        from tickvault.warehouse.postgres_publication import PostgresShelf
+
+        with Postgres.open(session.settings) as postgres:
+            yield PostgresShelf(postgres, session.settings, session.ledger, target)
+        return
     from contextlib import closing
 
     from tickvault.engines.snowflake.session import Connection
