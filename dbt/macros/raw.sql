@@ -1,10 +1,20 @@
 {#
-  A raw table as the vault reads it: columns by name and type, record_source, and the three lineage columns.
+  A raw table as the vault reads it: every state that it holds and, where it has a change table by now, that it held before.
+  Columns by name and type, record_source, and the three lineage columns.
   columns: {name: type}. area: batch | prices, the loader's schema. Times are UTC on every engine; the cast drops a zone that is always +00:00.
   added: columns that came later: null while the table has not got them, which is until the next load into it.
 #}
 {% macro raw_table(table, columns, area='batch', where=none, added={}) -%}
-{%- set raw = source('raw_' ~ area, table) -%}
+{%- set name = 'raw_' ~ area -%}
+{%- set now, before = source(name, table), source(name, table ~ '_changes') -%}
+{{ states_of(now, table, columns, where, added) }}
+{%- if execute and adapter.get_relation(before.database, before.schema, before.identifier) %}
+union all
+{{ states_of(before, table, columns, where, added) }}
+{%- endif %}
+{%- endmacro %}
+
+{% macro states_of(raw, table, columns, where, added) -%}
 {%- set held = (adapter.get_columns_in_relation(raw) | map(attribute='name') | map('lower') | list) if added and execute else [] -%}
 select
 {%- for name, type in added.items() %}

@@ -150,6 +150,10 @@ def test_snowflake_makes_the_reference_hash(snowflake_dbt: Dbt, raw: raw_data.Ta
     assert _check_vault(snowflake_dbt, raw) > 3000
 
 
+def test_postgres_makes_the_reference_hash(postgres_dbt: Dbt, raw: raw_data.Tables) -> None:
+    assert _check_vault(postgres_dbt, raw) > 3000
+
+
 @pytest.mark.engine("trino")
 def test_trino_makes_the_reference_hash(trino_dbt: Dbt, raw: raw_data.Tables) -> None:
     assert _check_vault(trino_dbt, raw) > 3000

@@ -33,7 +33,7 @@ where hub.{{ columns[0] }} is null
 {% endtest %}
 
 {#
-  Reconciliation of a satellite with the raw tables: every version of every row of theirs is in it.
+  Reconciliation of a non-historised link with the raw tables: every version of every row of theirs is in it.
   keys: [type per key]; sources: {model: [expression per key, column with the source's own time]}.
 #}
 {% test holds_every_version(model, hk, keys, sources) %}
@@ -51,6 +51,16 @@ from (
 left join {{ model }} held
     on raw.{{ hk }} = held.{{ hk }} and raw.observed_at = held.observed_at and raw.row_version = held.row_version
 where held.{{ hk }} is null
+{% endtest %}
+
+{#
+  Reconciliation of a satellite with the raw tables: a look at all their rows finds no change that it does not hold.
+  read_from: the raw models, for dbt to know that they come first.
+#}
+{% test holds_every_change(model, read_from) %}
+{%- if execute -%}
+{{ changes((graph.nodes.values() | selectattr('name', 'equalto', model.identifier | lower) | first).config.meta.vault.read, model, '1 = 1') }}
+{%- endif -%}
 {% endtest %}
 
 {# Every bar of these satellites is in the mart: one per asset, source and day. #}

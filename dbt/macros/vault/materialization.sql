@@ -79,11 +79,16 @@ select {{ columns | join(', ') }} from (
   {{ return(execute and load_cached_relation(this) is not none) }}
 {%- endmacro %}
 
-{# Tell the materialization and the ERD what the table is. columns: {name: type}; hubs: hash columns of the hubs it hangs on. #}
-{% macro describe_vault(kind, hk, columns, hubs=[]) -%}
+{#
+  Tell the materialization, the tests and the ERD what the table is. columns: {name: type}; hubs: hash columns of the hubs
+  it hangs on; more: what else its kind has to tell.
+#}
+{% macro describe_vault(kind, hk, columns, hubs=[], more={}) -%}
   {%- set lineage = {'record_source': 'text', 'package_id': 'text', 'load_timestamp': 'time'} -%}
   {%- set all_columns = {} -%}
   {%- do all_columns.update(columns) -%}
   {%- do all_columns.update(lineage) -%}
-  {{ config(meta={'vault': {'kind': kind, 'hk': hk, 'columns': all_columns, 'hubs': hubs}}) }}
+  {%- set described = {'kind': kind, 'hk': hk, 'columns': all_columns, 'hubs': hubs} -%}
+  {%- do described.update(more) -%}
+  {{ config(meta={'vault': described}) }}
 {%- endmacro %}

@@ -14,7 +14,9 @@
     'open_price': 'price', 'high_price': 'price', 'low_price': 'price', 'price': 'price', 'volume': 'number',
     'quote_volume': 'number', 'market_cap': 'number', 'price_change_24h': 'price',
     'price_change_percent_24h': 'number',
-}, sources=[
+}, children=[
+    'source', 'price_kind', "case when price_kind = 'quote' then observed_at else cast(price_date as timestamp(6)) end",
+], sources=[
     {'model': 'raw_cryptoprices_binance', 'columns': quote},
     {'model': 'raw_cryptoprices_coingecko', 'columns': quote},
     {'model': 'raw_cryptoprices_yfinance', 'columns': quote},
