@@ -1,12 +1,12 @@
 {#
-  Technical indicators over a series (partition by asset_hk, source order by bar), null until their window is full.
+  Technical indicators over a series (an asset at one source in one currency, by its bars), null until their window is full.
   `bar` counts the series' bars from 1. Formulas: J. W. Wilder, New Concepts in Technical Trading Systems (1978), for
   RSI and its smoothing; G. Appel, Technical Analysis (2005), for MACD 12/26/9; J. Bollinger, Bollinger on Bollinger
   Bands (2001), for the bands (population deviation). Seeds as in StockCharts' ChartSchool: the first exponential
   average is the simple average of the first full window.
 #}
 {% macro over_bars(frame) -%}
-over (partition by asset_hk, source order by bar rows between {{ frame }} and current row)
+over (partition by asset_hk, source, money order by bar rows between {{ frame }} and current row)
 {%- endmacro %}
 
 {% macro rolling(aggregate, value, window, first=none) -%}

@@ -56,5 +56,5 @@ where {{ where }}
     'symbol': 'text', 'base_currency': 'text', 'quote_currency': 'text', 'price': 'price', 'volume': 'number',
     'source': 'text', 'observed_at': 'time', 'price_change_24h': 'price', 'price_change_percent_24h': 'number',
     'high_24h': 'price', 'low_24h': 'price', 'market_cap': 'number',
-}, area='prices', added={'price_unit': 'number'}) }}
+}, area='prices', added={'price_unit': 'number', 'quote_volume': 'number'}) }}
 {%- endmacro %}

@@ -25,7 +25,7 @@ def _same(name: str, here: Any, there: Any) -> bool:
 
 def _check_marts(one: Dbt, other: Dbt) -> None:
     relations = _published(one)
-    assert len(relations) == 15
+    assert len(relations) == 17
     differences = []
     for relation, key in relations:
         here, there = ({row[key]: row for row in read(dbt.warehouse, relation)} for dbt in (one, other))

@@ -56,6 +56,18 @@ def test_an_export_is_read_by_the_reader(settings, tmp_path):
         export(settings, "postgres", "pg_authid", tmp_path / "x.csv", "csv")
 
 
+def test_a_number_of_no_certain_precision_stays_a_number_in_a_csv(settings, postgres_database, tmp_path):
+    with Connection.to(postgres_database, "here") as owner:
+        owner.run(
+            """CREATE OR REPLACE VIEW sums AS SELECT -1.5::numeric AS sum, 0::numeric(38,10) AS zero,
+            1e-7::float8 AS small, '-1.5'::text AS text, ''::text AS nothing, NULL::text AS missing"""
+        )
+    assert export(settings, "postgres", "public.sums", tmp_path / "sums.csv", "csv") == 1
+    line = (tmp_path / "sums.csv").read_text().splitlines()[1]
+    assert line == """-1.5,0.0000000000,0.0000001,"'-1.5","","""
+    assert read(settings, "postgres", "select zero from sums", 1)[1] == [(0,)]
+
+
 def test_without_a_reader_the_transaction_still_only_reads(make_settings, postgres_settings, settings):
     assert settings
     with pytest.raises(TerminalError, match="read-only"):

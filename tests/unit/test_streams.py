@@ -22,7 +22,15 @@ PREFIXES = {
     "raw_stock_prices_yfinance": {"raw-data/stock/yfinance"},
 }
 PRICE = ["symbol", "base_currency", "quote_currency", "price", "volume", "source", "observed_at"]
-PRICE_EXTRA = ["price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap", "price_unit"]
+PRICE_EXTRA = [
+    "price_change_24h",
+    "price_change_percent_24h",
+    "high_24h",
+    "low_24h",
+    "market_cap",
+    "price_unit",
+    "quote_volume",
+]
 STOCK = [
     "ticker",
     "date",
@@ -45,7 +53,7 @@ STOCK = [
     "source",
     "observed_at",
 ]
-STOCK_EXTRA = ["quote_currency"]
+STOCK_EXTRA = ["quote_currency", "split_factor"]
 
 
 def test_tables_and_prefixes():

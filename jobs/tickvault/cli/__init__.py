@@ -28,6 +28,7 @@ COMMANDS = {
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
     "query": "Ask an engine a question in SQL.",
+    "sql": "Open a shell to ask an engine in SQL.",
     "export": "Write a table to a Parquet or CSV file.",
     "snowflake": "Prepare a Snowflake account.",
     "simulate": "Serve a simulated market.",

@@ -35,8 +35,15 @@ def command() -> None:
     help="Cancel a statement that runs for so long.",
 )
 @click.option("--with-parent", is_flag=True, help="Also stop when standard input ends.")
+@click.option("--inherited", type=int, hidden=True, help="Number of a socket that listens already.")
 def serve(
-    host: str, port: int, data_dir: Path, idle_seconds: float, statement_seconds: float, with_parent: bool
+    host: str,
+    port: int,
+    data_dir: Path,
+    idle_seconds: float,
+    statement_seconds: float,
+    with_parent: bool,
+    inherited: int | None,
 ) -> None:
     """Serve until SIGTERM.
 
@@ -49,4 +56,4 @@ def serve(
         click.echo(f"listening on http://{host}:{port}")
 
     limits = {"idle_seconds": idle_seconds, "statement_seconds": statement_seconds}
-    run(data_dir, host, port, **limits, announce=announce, with_parent=with_parent)
+    run(data_dir, host, port, **limits, announce=announce, with_parent=with_parent, inherited=inherited)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from tickvault.cli.options import json_option, load_settings, show
+from tickvault.cli.options import asking, json_option, show
 from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
 from tickvault.query.read import read
@@ -29,7 +29,8 @@ def command(sql: str | None, engine: str, limit: int, as_json: bool) -> None:
     text = sql if sql is not None else sys.stdin.read()
     if not text.strip():
         raise ConfigError("no SQL: give it as an argument or on standard input")
-    columns, rows = read(load_settings(), engine, text, limit)
+    with asking() as settings:
+        columns, rows = read(settings, engine, text, limit)
     show(rows, columns, as_json)
     if len(rows) == limit:
         click.echo(f"only the first {limit:,} rows are shown; --limit shows more", err=True)

@@ -1,5 +1,6 @@
 """Runs the emulator as a child process, for tests and the demo."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from tickvault.core.errors import SinkUnavailableError
 from tickvault.local import child
 from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
 
+_LOG = "emulator.log"
 _LOG_BYTES = 2**20
 """A log longer than this is begun anew by the next start."""
 
@@ -55,17 +57,28 @@ def start(
     Raises:
         SinkUnavailableError: It did not start; the log's end is in the message.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    log = data_dir / "emulator.log"
-    arguments = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
-    arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds)]
-    arguments += ["--statement-seconds", str(statement_seconds), "--with-parent"]
-    with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
-        process = child.start(arguments, stdout=subprocess.PIPE, stderr=errors)
+    limits = {"--port": port, "--idle-seconds": idle_seconds, "--statement-seconds": statement_seconds}
+    arguments = [str(word) for option in limits.items() for word in option]
+    process = _serve(data_dir, arguments, stdout=subprocess.PIPE)
     try:
-        yield Emulator("127.0.0.1", _announced_port(process, log), process.pid)
+        yield Emulator("127.0.0.1", _announced_port(process, data_dir / _LOG), process.pid)
     finally:
         child.stop(process)
+
+
+def spawn(data_dir: Path, listening: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start the emulator on a socket that listens already, and return at once; it ends with this process."""
+    return _serve(data_dir, ["--inherited", str(listening.fileno())], listening=listening)
+
+
+def _serve(
+    data_dir: Path, arguments: list[str], *, listening: socket.socket | None = None, stdout: int | None = None
+) -> "subprocess.Popen[bytes]":
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / _LOG
+    command = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
+    with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
+        return child.start([*command, *arguments, "--with-parent"], listening=listening, stdout=stdout, stderr=errors)
 
 
 def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -45,6 +45,7 @@ def serve(
     statement_seconds: float = STATEMENT_SECONDS,
     announce: Callable[[str, int], None] | None = None,
     with_parent: bool = False,
+    inherited: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then roll open transactions back and write everything to disk.
 
@@ -56,6 +57,7 @@ def serve(
         statement_seconds: How long one statement may run; then it is cancelled, as Snowflake's time-out does.
         announce: Called with host and port once connections are accepted.
         with_parent: Also stop when standard input ends, which it does when the parent process is gone.
+        inherited: Number of a socket that listens already, instead of host and port.
 
     Raises:
         ConfigError: The folder is in use by another server, or the port is taken.
@@ -67,7 +69,7 @@ def serve(
     patches.apply(data_dir / "stage")
     engine = _open(data_dir)
     try:
-        listener = socket.create_server((host, port))
+        listener = socket.create_server((host, port)) if inherited is None else socket.socket(fileno=inherited)
     except OSError as error:
         raise ConfigError(
             f"the emulator cannot listen on {host}:{port}: {error.strerror}; choose another port"
@@ -170,7 +172,7 @@ def _application(
         return _refused(f"{type(error).__name__}: {error}")
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok", "idle_seconds": sessions.idle_seconds()})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -46,6 +46,7 @@ class Sessions:
     def __init__(self, connections: "dict[str, FakeSnowflakeConnection]", idle_seconds: float) -> None:
         self._connections, self._idle_seconds = connections, idle_seconds
         self._uses: dict[str, _Use] = {}
+        self._last = time.monotonic()
 
     @asynccontextmanager
     async def using(self, token: str, seconds: float) -> AsyncIterator[Limit]:
@@ -66,7 +67,12 @@ class Sessions:
                 yield limit
             finally:
                 timer.cancel()
-                use.last = time.monotonic()
+                use.last = self._last = time.monotonic()
+
+    def idle_seconds(self) -> float:
+        """Return for how long no session has asked for anything."""
+        busy = any(use.lock.locked() for use in self._uses.values())
+        return 0.0 if busy else time.monotonic() - self._last
 
     def connection(self, token: str) -> "FakeSnowflakeConnection | None":
         """Return the session of a token, or None."""
