@@ -8,7 +8,7 @@ be answered with success.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -48,10 +48,13 @@ class Sessions:
         self._uses: dict[str, _Use] = {}
 
     @asynccontextmanager
-    async def using(self, token: str, seconds: float) -> AsyncIterator[Limit]:
+    async def using(
+        self, token: str, seconds: float, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Limit]:
         """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
 
-        A statement that runs for longer than the seconds is interrupted.
+        A statement that runs for longer than the seconds is interrupted, and so is one whose client is gone: a build
+        that was killed would else go on beside the next one.
         """
         use, limit = self._uses.setdefault(token, _Use()), Limit()
 
@@ -62,10 +65,12 @@ class Sessions:
 
         async with use.lock:
             timer = asyncio.get_running_loop().call_later(seconds, interrupt)
+            watch = asyncio.create_task(_when(gone, interrupt))
             try:
                 yield limit
             finally:
                 timer.cancel()
+                watch.cancel()
                 use.last = time.monotonic()
 
     def connection(self, token: str) -> "FakeSnowflakeConnection | None":
@@ -97,6 +102,12 @@ class Sessions:
         for connection in self._connections.values():
             close(connection)
         self._connections.clear()
+
+
+async def _when(gone: Callable[[], Awaitable[bool]], interrupt: Callable[[], None]) -> None:
+    while not await gone():
+        await asyncio.sleep(_TICK)
+    interrupt()
 
 
 def _in_transaction(connection: "FakeSnowflakeConnection") -> bool:
