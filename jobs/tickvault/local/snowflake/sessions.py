@@ -48,9 +48,7 @@ class Sessions:
         self._uses: dict[str, _Use] = {}
 
     @asynccontextmanager
-    async def using(
-        self, token: str, seconds: float, gone: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[Limit]:
+    async def using(self, token: str, seconds: float, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Limit]:
         """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
 
         A statement that runs for longer than the seconds is interrupted, and so is one whose client is gone: a build
