@@ -156,8 +156,10 @@ class Performance:
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
-        for line in _NEXT:
-            self.console.print(f"  {pasted(line)}", highlight=False, soft_wrap=True)
+        for what, command in _NEXT:
+            if what:
+                self.console.print(f"  [dim]{what}[/]", highlight=False)
+            self.console.print(f"    {pasted(command)}", highlight=False, soft_wrap=True)
 
     def _listen(self, event: StepEvent) -> None:
         with self._lock:
@@ -194,15 +196,19 @@ class Performance:
 
 
 _NEXT = (
-    "tickvault local status                   what ran, landed and was loaded",
-    'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
-    "tickvault local metric revenue --by tier",
-    'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"',
-    "tickvault local export fct_transactions --parquet trades.parquet",
-    "tickvault local lake ls                  the sealed packages of the lake",
-    "tickvault local lake export binance --csv out",
-    "make test, docs/promises.md              what is promised, and how it is held",
+    ("what ran, landed and was loaded", "tickvault local status"),
+    (
+        "a table of the platform's own PostgreSQL",
+        'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
+    ),
+    ("a metric by its dimensions", "tickvault local metric revenue --by tier"),
+    ("the same in the warehouse's SQL", 'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"'),
+    ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
+    ("the sealed packages of the lake, and one source's as CSV", "tickvault local lake ls"),
+    ("", "tickvault local lake export binance --csv out"),
+    ("what is promised (docs/promises.md), and how it is held", "make test"),
 )
+"""What is worth asking, and the command that asks it: alone on its line, to be pasted."""
 
 
 def _published(report: dict[str, Any]) -> str:

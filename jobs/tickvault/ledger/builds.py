@@ -63,6 +63,12 @@ class Builds:
                 WHERE target = %s AND selection = '' AND status = 'green')"""
         return bool(self._db.one(sql, target, target)[0])
 
+    def interrupted(self, target: str) -> bool:
+        """Whether the newest build did not come to a good end. Whoever asks holds the target's lock."""
+        sql = "SELECT status FROM data_platform.builds WHERE target = %s ORDER BY started_at DESC LIMIT 1"
+        newest = self._db.first(sql, target)
+        return bool(newest and newest[0] != "green")
+
     def start(self, target: str, build: Build, selection: str) -> None:
         """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
         self._db.run(

@@ -207,8 +207,17 @@ class SnowflakeSink(Sink):
             return LoadResult(read=rows.count, inserted=rows.count)
         counts = self._run(tables.classify(stream, staging, table))[0]
         inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
-        self._run(tables.merge(stream, staging, table), claim.id, now)
         duplicates = rows.count - winners
+        late = superseded or duplicates
+        kept = tables.kept(self.names, stream, staging, self._preparation.columns(stream) if updated or late else ())
+        if updated:
+            self._run(kept.close(tables.winners(stream, staging)), now)
+            faults.at("between_changes_and_merge")
+        self._run(tables.merge(stream, staging, table), claim.id, now)
+        if late:
+            faults.at("between_merge_and_late")
+            for statement in kept.late():
+                self._run(statement, claim.id, now)
         return LoadResult(rows.count, inserted, updated, unchanged, superseded, duplicates=duplicates)
 
     def _note(self, claim: Claim, attempt: str, result: LoadResult) -> None:

@@ -8,7 +8,7 @@ be answered with success.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,10 +49,11 @@ class Sessions:
         self._last = time.monotonic()
 
     @asynccontextmanager
-    async def using(self, token: str, seconds: float) -> AsyncIterator[Limit]:
+    async def using(self, token: str, seconds: float, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Limit]:
         """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
 
-        A statement that runs for longer than the seconds is interrupted.
+        A statement that runs for longer than the seconds is interrupted, and so is one whose client is gone: a build
+        that was killed would else go on beside the next one.
         """
         use, limit = self._uses.setdefault(token, _Use()), Limit()
 
@@ -63,10 +64,12 @@ class Sessions:
 
         async with use.lock:
             timer = asyncio.get_running_loop().call_later(seconds, interrupt)
+            watch = asyncio.create_task(_when(gone, interrupt))
             try:
                 yield limit
             finally:
                 timer.cancel()
+                watch.cancel()
                 use.last = self._last = time.monotonic()
 
     def idle_seconds(self) -> float:
@@ -103,6 +106,12 @@ class Sessions:
         for connection in self._connections.values():
             close(connection)
         self._connections.clear()
+
+
+async def _when(gone: Callable[[], Awaitable[bool]], interrupt: Callable[[], None]) -> None:
+    while not await gone():
+        await asyncio.sleep(_TICK)
+    interrupt()
 
 
 def _in_transaction(connection: "FakeSnowflakeConnection") -> bool:
