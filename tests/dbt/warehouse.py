@@ -23,6 +23,8 @@ from tickvault.market import streams
 PROJECT = Path(__file__).parents[2] / "dbt"
 CHANGES = "_changes"
 """What the name of a raw table's change table ends in."""
+GHOSTS = ("0" * 32, "f" * 32)
+"""The keys of the two rows that are beside those of the sources in hubs, links and satellites."""
 Row = tuple[Any, ...]
 
 
