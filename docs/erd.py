@@ -1,4 +1,4 @@
-"""Draws the vault and the marts from the dbt project itself: ``python docs/erd.py`` writes ``docs/erd.md``.
+"""Draws the vault and the marts from the dbt project itself: ``python docs/erd.py`` writes ``docs/ERD/README.md``.
 
 The vault's tables are what their macros noted in the manifest (``describe_vault``, ``describe_pit``); the columns of
 a mart are its contract and its references are its ``relationships`` tests. Nothing is connected to.
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "erd.md"
+PAGE = ROOT / "docs" / "ERD" / "README.md"
 INTRODUCTION = """# The warehouse, drawn from the project
+
+![Hubs, links between them, and what describes either](vault.svg)
 
 Made by `python docs/erd.py` from dbt's manifest; a test fails when it is out of date. Hash columns are keys; every
 table of the raw vault also has `record_source`, `package_id` and `load_timestamp`, and two ghost records.

@@ -27,6 +27,7 @@ COMMANDS = {
     "lake": "List, export, clean and repair the lake.",
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
+    "latest": "Say what assets cost now.",
     "query": "Ask an engine a question in SQL.",
     "sql": "Open a shell to ask an engine in SQL.",
     "export": "Write a table to a Parquet or CSV file.",
