@@ -4,7 +4,6 @@ The same vault is built at three dates. At each one plain fractions say what hol
 between two of them nothing may change but what a later event changes by its nature.
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -94,7 +93,7 @@ def stages(
         dbt.run(*BUILD)
         found.append(Stage(dbt, until, shares))
         before = until
-    yield found
+    return found
 
 
 def coin(until: date) -> list[Row]:
