@@ -34,9 +34,14 @@ def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
 
 def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
     from tickvault.engines.snowflake.session import Connection as Snowflake
+    from tickvault.engines.snowflake.session import MissingObjectError
+    from tickvault.query.missing import missing
 
     with closing(Snowflake(settings, reader=True)) as connection:
-        return connection.ask(sql, limit)
+        try:
+            return connection.ask(sql, limit)
+        except MissingObjectError as error:
+            raise missing(connection, settings, sql, error) from error
 
 
 def _trino(settings: Settings, sql: str, limit: int) -> Answer:

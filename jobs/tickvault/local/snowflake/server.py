@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.responses import Response
 
-_LOCK_WAIT = 120.0
+_LOCK_WAIT = 30.0
 _KEEP_ALIVE_SECONDS = 3600
 _OVER = "000630"
 
@@ -181,6 +181,8 @@ def _application(
         ready()
         yield
         watchers.cancel()
+        with suppress(asyncio.CancelledError):
+            await watchers
         sessions.close()
         engine.duck_conn.close()
 
