@@ -74,7 +74,8 @@ class Engines:
     def _environment(self, server: postgres.Server, market: str | None) -> dict[str, str]:
         # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
         home = str(self._home.folder)
-        environment = {"LAKE_PATH": f"{home}/lake", "TICKVAULT_HOME": home, "LOCK_WAIT_SECONDS": "120"}
+        environment = {"LAKE_PATH": f"{home}/lake", "TICKVAULT_HOME": home, "LOCK_WAIT_SECONDS": "1800"}
+        environment |= {"SNOWFLAKE_NETWORK_TIMEOUT": "900"}  # it is there: what takes long, takes long
         environment |= postgres_environment(server.uri(DATABASE)) | {"POSTGRES_READER_USER": postgres.READER}
         environment |= Emulator("127.0.0.1", self._access.snowflake_port, 0).environment()
         return environment | (Simulator(market).environment() if market else {})
