@@ -3,6 +3,7 @@
 import click
 
 from tickvault.cli.options import load_settings
+from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import export
 from tickvault.local.engines import Local, end, running, use
 from tickvault.local.home import Home
@@ -57,7 +58,12 @@ def _run(arguments: tuple[str, ...], engines: Local) -> None:
     from tickvault.cli import root
 
     export(engines.environment)
-    root.main(list(arguments), prog_name="tickvault")
+    try:
+        root.main(list(arguments), prog_name="tickvault")
+    except SinkUnavailableError:
+        for failure in engines.line.ask("facts").get("failures", []) if engines.line else []:
+            click.echo(failure, err=True)
+        raise
 
 
 def _down(home: Home, options: list[str]) -> None:

@@ -112,6 +112,7 @@ class Supervisor:
             "users": sorted(self._users.values()),
             "idle_minutes": self._idle_seconds / 60,
             "engines": self._engines.facts(),
+            "failures": self._engines.failures(),
             "pid": os.getpid(),
         }
 

@@ -60,6 +60,7 @@ def serve(
     import uvicorn
 
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # fakesnow's own way
+    warnings.filterwarnings("ignore", ".*doesn't match a supported version")  # of the chardet that sqlfluff brings
     data_dir = data_dir.expanduser().resolve()
     patches.apply(data_dir / "stage")
     engine = _open(data_dir)
@@ -104,8 +105,10 @@ def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
             return _attach(data_dir)
         except duckdb.IOException as error:
             # A predecessor that was just told to stop still holds the files for a moment.
-            if "lock" not in str(error) or time.monotonic() > deadline:
-                raise ConfigError(f"the emulator cannot open {data_dir}; is another one serving it? {error}") from error
+            held = "Could not set lock" in str(error)
+            if not held or time.monotonic() > deadline:
+                why = "is another one serving it?" if held else "remove it to begin anew:"
+                raise ConfigError(f"the emulator cannot open {data_dir}; {why} {error}") from error
             time.sleep(0.2)
 
 
