@@ -13,7 +13,7 @@ from tickvault.local.snowflake.process import Emulator
 
 def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:
     vault = [n["name"] for n in manifest(snowflake_dbt).values() if n["config"]["meta"].get("vault")]
-    assert len(vault) == 17
+    assert len(vault) == 23
 
     def counts() -> dict[str, int]:
         query = snowflake_dbt.warehouse.query

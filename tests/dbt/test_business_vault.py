@@ -1,4 +1,4 @@
-"""Ghosts, employments, the rule of the news and point-in-time tables: what stands between the raw vault and the marts."""
+"""Ghosts, employments, the rule of the news, point-in-time tables: what is between the raw vault and the marts."""
 # ruff: noqa: DTZ001 - warehouses hold UTC without a zone
 
 from datetime import datetime
@@ -129,7 +129,8 @@ def _names(dbt: Dbt) -> None:
     assert reported() == {"SOL", "NOCOIN", "BTC"}
     before = held(warehouse, "link_news_asset")
     warehouse.query(
-        "INSERT INTO vault.asset_info (symbol, name, asset_class, coingecko_id) VALUES ('NOC', 'No', 'crypto', 'nocoin')"
+        "INSERT INTO vault.asset_info (symbol, name, asset_class, coingecko_id)"
+        " VALUES ('NOC', 'No', 'crypto', 'nocoin')"
     )
     warehouse.replace("vault.link_news_asset", _before_the_rule(warehouse))
     dbt.run("run", "--select", "link_news_asset", "pit_asset", "fct_news_events")

@@ -8,6 +8,7 @@ from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableErr
 from tickvault.engines.postgres.connection import Connection
 from tickvault.local import postgres
 from tickvault.local.snowflake.process import start
+from tickvault.local.snowflake.sessions import Limits
 from tickvault.query.export import export
 from tickvault.query.read import read
 
@@ -98,7 +99,7 @@ def test_the_emulator_runs_one_statement_that_reads(make_settings, snowflake_set
 def test_the_emulator_cancels_what_runs_for_too_long(make_settings, tmp_path):
     from tickvault.engines.snowflake.session import Connection as Snowflake
 
-    with start(tmp_path / "emulator", statement_seconds=1.0) as running:
+    with start(tmp_path / "emulator", limits=Limits(statement_seconds=1.0)) as running:
         fields = {name.lower(): value for name, value in running.environment().items()}
         with closing(Snowflake(make_settings(**fields))) as connection:
             with pytest.raises(SinkUnavailableError, match="timeout of 1 second"):

@@ -25,6 +25,7 @@ def command(sql: str | None, engine: str, limit: int, as_json: bool) -> None:
     \b
     Examples:
       tickvault query "select count(*) from raw_cryptobars"
+      tickvault query "select * from marts.dim_asset limit 5"
       tickvault query --on snowflake "select * from MARTS.DIM_ASSET limit 5"
       tickvault query --on trino --json < question.sql
     """

@@ -1,5 +1,5 @@
--- The customer is the driving key: a reading of his tells of every employment he had since it first began, whether it is
--- in force. Read from his profile, which holds every change, so that a vault of before has its employments whole.
+-- The customer is the driving key: a reading of his tells of every employment he had since it first began, whether it
+-- is in force. Read from his profile, which holds every change, so that a vault of before has its employments whole.
 {{ config(materialized='ephemeral') }}
 
 with readings as (

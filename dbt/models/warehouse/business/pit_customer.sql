@@ -1,5 +1,7 @@
--- As of every moment at which a customer changed; one who is known by name alone has one row, from the beginning of time.
-{{ describe_pit('customer_hk', {'sat_customer_profile': 'customer_hk', 'sat_eff_customer_company': 'link_customer_company_hk'}) }}
+-- As of every moment at which a customer changed; one who is known by name alone has one row, from the first moment on.
+{{ describe_pit('customer_hk', {
+    'sat_customer_profile': 'customer_hk', 'sat_eff_customer_company': 'link_customer_company_hk',
+}) }}
 
 with profiles as (
     select * from {{ history(ref('sat_customer_profile'), 'customer_hk') }} states
