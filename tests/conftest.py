@@ -26,11 +26,25 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 
+LONGEST = ("dbt", "integration", "contract", "charts", "unit")
+"""Folders by how long their modules take."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and on one all that share the built warehouse: it takes longest to make."""
+    """Keep a module's tests on one worker, and on one all that share the built warehouse.
+
+    What takes long begins first, the warehouse before all: begun last, it would keep one worker busy while others idle.
+    """
     for item in items:
         shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("warehouse" if shared else item.path.name))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    folder = item.path.parent.name
+    shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
+    return not shared, LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 
 @pytest.fixture(autouse=True)
