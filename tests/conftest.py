@@ -33,7 +33,8 @@ LONGEST = ("dbt", "integration", "contract", "charts", "unit")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a module's tests on one worker, and on one all that share a built warehouse.
 
-    What takes long begins first, the warehouses before all: begun last, they would keep one worker busy while others idle.
+    What takes long begins first, the warehouses before all: begun last, they would keep one worker busy while others
+    idle.
     """
     for item in items:
         item.add_marker(pytest.mark.xdist_group([*_warehouses(item), item.path.name][0]))
