@@ -16,7 +16,7 @@ from tickvault.local.snowflake.process import Emulator
 
 def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:
     vault = [n["name"] for n in manifest(snowflake_dbt).values() if n["config"]["meta"].get("vault")]
-    assert len(vault) == 23
+    assert len(vault) == 25
 
     def counts() -> dict[str, int]:
         query = snowflake_dbt.warehouse.query
