@@ -37,6 +37,7 @@ BUILD = (
     "--select",
     "+fct_transactions",
     "+dim_customer",
+    "+sat_transaction_personal",
     "+link_customer_transaction",
     "+link_customer_company",
     "+hub_company",
