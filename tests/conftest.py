@@ -27,10 +27,11 @@ hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and on one all that share the built warehouse: it takes longest to make."""
+    """Keep a module's tests on one worker, and on one all that share a built warehouse: those take longest to make."""
     for item in items:
-        shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("warehouse" if shared else item.path.name))
+        fixtures = getattr(item, "fixturenames", ())
+        shared = [name for name in ("snowflake_dbt", "postgres_dbt") if name in fixtures]
+        item.add_marker(pytest.mark.xdist_group([*shared, item.path.name][0]))
 
 
 @pytest.fixture(autouse=True)

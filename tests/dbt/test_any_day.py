@@ -15,9 +15,8 @@ import plan
 import pytest
 import raw_data
 from plan import DAYS, Row, Share, by_ticker, product
-from warehouse import Dbt, Snowflake, read
+from warehouse import Dbt, Postgres, read
 
-from tickvault.local.snowflake.process import Emulator
 from tickvault.market import streams
 from tickvault.warehouse.metrics import metric, statement
 
@@ -74,10 +73,10 @@ def traded(shares: list[Share]) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def stages(
-    emulator: Emulator, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
+    postgres_uri: str, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Stage]]:
     """The three builds: raw rows are overwritten by those of later loads, as the sink does it."""
-    warehouse = Snowflake(emulator.environment(), "ANY_DAY")
+    warehouse = Postgres.fresh(postgres_uri, "any_day")
     dbt = Dbt(warehouse, tmp_path_factory.mktemp("dbt-any-day"))
     rows: dict[tuple[str, date], Row] = {}
     found, before = [], None
