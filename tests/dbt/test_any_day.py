@@ -4,7 +4,6 @@ The same vault is built at three dates. At each one plain fractions say what hol
 between two of them nothing may change but what a later event changes by its nature.
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -74,7 +73,7 @@ def traded(shares: list[Share]) -> list[Row]:
 @pytest.fixture(scope="module")
 def stages(
     postgres_uri: str, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Stage]]:
+) -> list[Stage]:
     """The three builds: raw rows are overwritten by those of later loads, as the sink does it."""
     warehouse = Postgres.fresh(postgres_uri, "any_day")
     dbt = Dbt(warehouse, tmp_path_factory.mktemp("dbt-any-day"))
@@ -94,7 +93,7 @@ def stages(
         dbt.run(*BUILD)
         found.append(Stage(dbt, until, shares))
         before = until
-    yield found
+    return found
 
 
 def coin(until: date) -> list[Row]:
