@@ -55,7 +55,7 @@ def models(real: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_path: Path) -> None:
     overrides = re.findall(r"macro (snowflake__\w+)", (PROJECT / "emulator" / "overrides.sql").read_text())
-    assert len(overrides) == 2
+    assert len(overrides) == 3
     emulated = _invoke(tmp_path, {**REAL_ACCOUNT, "SNOWFLAKE_HOST": "127.0.0.1", "SNOWFLAKE_PROTOCOL": "http"}, "parse")
     for name in overrides:
         assert f"macro.tickvault.{name}" in emulated["macros"]
