@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tickvault.core import redaction
@@ -18,6 +19,11 @@ from tickvault.lake import Lake
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
 from tickvault.local.snowflake.process import Emulator, start
+from tickvault.local.snowflake.sessions import Limits
+
+# How long an example takes says nothing of the code where six other processes are at work.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,8 +73,8 @@ def postgres_settings(postgres_database: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """A running Snowflake emulator that ends abandoned transactions after 2 seconds."""
-    with start(tmp_path_factory.mktemp("emulator"), idle_seconds=2.0) as running:
+    """A running Snowflake emulator that ends the transactions of who is gone after 2 seconds."""
+    with start(tmp_path_factory.mktemp("emulator"), limits=Limits(idle_seconds=2.0)) as running:
         yield running
 
 

@@ -6,14 +6,14 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 import raw_data
-from warehouse import Dbt, Snowflake, Trino, manifest, read
+from warehouse import Dbt, Postgres, Snowflake, Trino, manifest, read
 
 from tickvault.local.snowflake.process import Emulator
 
 
 def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:
     vault = [n["name"] for n in manifest(snowflake_dbt).values() if n["config"]["meta"].get("vault")]
-    assert len(vault) == 17
+    assert len(vault) == 23
 
     def counts() -> dict[str, int]:
         query = snowflake_dbt.warehouse.query
@@ -52,9 +52,7 @@ def check_widening(dbt: Dbt) -> None:
         types = warehouse.columns(f"vault.{name}")
         prices = [c for c in types if c.endswith(("price", "_low", "_high"))]
         columns = ", ".join(f"cast({c} as decimal(38,10)) as {c}" if c in prices else c for c in types)
-        warehouse.query(
-            f"CREATE OR REPLACE TABLE vault.{name} AS SELECT {columns} FROM vault.{name} WHERE price >= 0.0001"
-        )
+        warehouse.replace(f"vault.{name}", f"SELECT {columns} FROM vault.{name} WHERE price >= 0.0001")
         forgotten = ", ".join("'forgotten'" if c == "asset_hk" else c for c in types)
         one = " AND ".join(f"{c} = '{rows[0][c]}'" for c in ("hashdiff", "asset_hk"))
         warehouse.query(f"INSERT INTO vault.{name} SELECT {forgotten} FROM vault.{name} WHERE {one}")
@@ -74,6 +72,13 @@ def test_a_satellite_of_an_earlier_day_gets_the_digits_of_a_price(small: Dbt) ->
     small.warehouse.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
     small.warehouse.query("ALTER TABLE staging.raw_cryptobars DROP COLUMN price_unit")  # no load since the release
     check_widening(small)
+
+
+def test_a_satellite_in_postgres_gets_the_digits_of_a_price(postgres_uri: str, postgres_dbt: Dbt) -> None:
+    warehouse = Postgres.fresh(postgres_uri, "dbt_widening")
+    warehouse.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
+    warehouse.query("ALTER TABLE raw_cryptobars DROP COLUMN price_unit")
+    check_widening(Dbt(warehouse, postgres_dbt.target_path))
 
 
 @pytest.mark.engine("trino")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import raw_data
 from test_history import Arrival, merged
-from warehouse import Dbt, Snowflake, Trino, Warehouse, read
+from warehouse import Dbt, Postgres, Snowflake, Trino, Warehouse, read
 
 from tickvault.core.stream import Stream
 from tickvault.local.snowflake.process import Emulator
@@ -166,7 +166,7 @@ def _another_column(dbt: Dbt, arrivals: list[Arrival]) -> None:
         for c in warehouse.columns(sat)
         if c != "phone"
     )
-    warehouse.query(f"CREATE OR REPLACE TABLE {sat} AS SELECT {narrow} FROM {sat}")
+    warehouse.replace(sat, f"SELECT {narrow} FROM {sat}")
     held = warehouse.query(f"SELECT count(*) FROM {sat}")[0][0]
     arrivals.append(package(streams.CUSTOMERS, day(22), customer("C2", 22, "gold"), customer("C3", 21, "gold", "112")))
     build(dbt, arrivals)
@@ -178,6 +178,10 @@ def _another_column(dbt: Dbt, arrivals: list[Arrival]) -> None:
 
 def test_a_satellite_holds_changes(emulator: Emulator, snowflake_dbt: Dbt) -> None:
     check(Dbt(Snowflake(emulator.environment(), "CHANGES_ONLY"), snowflake_dbt.target_path))
+
+
+def test_a_satellite_in_postgres_holds_changes(postgres_uri: str, postgres_dbt: Dbt) -> None:
+    check(Dbt(Postgres.fresh(postgres_uri, "changes_only"), postgres_dbt.target_path))
 
 
 @pytest.mark.engine("trino")

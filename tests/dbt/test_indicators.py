@@ -48,9 +48,9 @@ def expected(closes: list[float]) -> list[dict[str, float | None]]:
     return rows
 
 
-def test_indicators_are_the_textbooks(snowflake_dbt: Dbt) -> None:
+def test_indicators_are_the_textbooks(postgres_dbt: Dbt) -> None:
     series: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in read(snowflake_dbt.warehouse, "build_marts.fct_asset_indicators"):
+    for row in read(postgres_dbt.warehouse, "build_marts.fct_asset_indicators"):
         series.setdefault((row["asset_hk"], row["source"]), []).append(row)
     assert len(series) == 7 * 2 + 9
     for key, rows in series.items():
@@ -63,8 +63,8 @@ def test_indicators_are_the_textbooks(snowflake_dbt: Dbt) -> None:
                     assert row[name] == pytest.approx(value, rel=1e-9, abs=1e-9), (key, row["bar"], name)
 
 
-def test_one_series_of_an_asset_is_primary(snowflake_dbt: Dbt) -> None:
-    primary = snowflake_dbt.warehouse.query(
+def test_one_series_of_an_asset_is_primary(postgres_dbt: Dbt) -> None:
+    primary = postgres_dbt.warehouse.query(
         "SELECT asset_type, source, count(DISTINCT asset_hk) FROM build_marts.fct_asset_indicators WHERE is_primary "
         "GROUP BY asset_type, source ORDER BY asset_type"
     )

@@ -39,7 +39,7 @@ def close_to(expected: Answer) -> object:
     return pytest.approx(expected, rel=1e-9)
 
 
-def test_sums_over_transactions(snowflake_dbt: Dbt, raw: raw_data.Tables) -> None:
+def test_sums_over_transactions(postgres_dbt: Dbt, raw: raw_data.Tables) -> None:
     since, until = date(2026, 10, 1), date(2026, 11, 10)
     revenue: dict[tuple[str], Decimal] = defaultdict(Decimal)
     volume = Decimal(0)
@@ -51,14 +51,14 @@ def test_sums_over_transactions(snowflake_dbt: Dbt, raw: raw_data.Tables) -> Non
             volume += row["transaction_amount"]
             parties[row["customer_type"], row["transaction_type"]].add(row["customer_id"])
     assert len(revenue) == 2
-    got = ask(snowflake_dbt, "revenue", "asset_type", since=since, until=until)
+    got = ask(postgres_dbt, "revenue", "asset_type", since=since, until=until)
     assert got == close_to({key: float(value) for key, value in revenue.items()})
-    assert ask(snowflake_dbt, "volume", since=since, until=until) == close_to({(): float(volume)})
-    active = ask(snowflake_dbt, "active_customers", "customer_type", "transaction_type", since=since, until=until)
+    assert ask(postgres_dbt, "volume", since=since, until=until) == close_to({(): float(volume)})
+    active = ask(postgres_dbt, "active_customers", "customer_type", "transaction_type", since=since, until=until)
     assert active == {key: len(value) for key, value in parties.items()}
 
 
-def test_assets_under_management_by_tier(snowflake_dbt: Dbt, raw: raw_data.Tables) -> None:
+def test_assets_under_management_by_tier(postgres_dbt: Dbt, raw: raw_data.Tables) -> None:
     newest: dict[str, tuple[object, str]] = {}
     for name, key in (("raw_customers", "customer_id"), ("raw_corporates", "company_id")):
         for row in raw[name].to_pylist():
@@ -73,18 +73,18 @@ def test_assets_under_management_by_tier(snowflake_dbt: Dbt, raw: raw_data.Table
                 sign = -1 if row["transaction_type"] == "sell" else 1
                 expected[newest[row["customer_id"]][1],] += sign * float(row["quantity"]) * float(known[max(days)])
         assert len(expected) == 4
-        assert ask(snowflake_dbt, "aum", "tier", until=until) == close_to(expected)
+        assert ask(postgres_dbt, "aum", "tier", until=until) == close_to(expected)
 
 
-def test_holdings_add_up_to_assets_under_management(snowflake_dbt: Dbt) -> None:
-    query = snowflake_dbt.warehouse.query
+def test_holdings_add_up_to_assets_under_management(postgres_dbt: Dbt) -> None:
+    query = postgres_dbt.warehouse.query
     unpriced = "SELECT count(*) FROM build_marts.dim_asset WHERE last_price IS NOT NULL AND asset_hk NOT IN"
     assert query(f"{unpriced} (SELECT asset_hk FROM build_marts.fct_asset_indicators)")[0][0] == 1
     held = query("SELECT customer_type, sum(holdings_value) FROM build_semantic.semantic_customer_overview GROUP BY 1")
-    assert ask(snowflake_dbt, "aum", "customer_type") == close_to({(kind,): float(value) for kind, value in held})
+    assert ask(postgres_dbt, "aum", "customer_type") == close_to({(kind,): float(value) for kind, value in held})
 
 
-def test_returns_volatility_and_drawdown(snowflake_dbt: Dbt, raw: raw_data.Tables) -> None:
+def test_returns_volatility_and_drawdown(postgres_dbt: Dbt, raw: raw_data.Tables) -> None:
     since = date(2026, 10, 15)
     returns, deviations, drawdowns = {}, {}, {}
     for (_, symbol), known in closes(raw, "adj_close_price").items():
@@ -96,6 +96,6 @@ def test_returns_volatility_and_drawdown(snowflake_dbt: Dbt, raw: raw_data.Table
         returns[symbol,] = values[-1] / values[first - 1] - 1
         logs = [math.log(values[n] / values[n - 1]) for n in range(first, len(values))]
         deviations[symbol,] = statistics.stdev(logs)
-    assert ask(snowflake_dbt, "return", since=since) == close_to(returns)
-    assert ask(snowflake_dbt, "volatility", since=since) == close_to(deviations)
-    assert ask(snowflake_dbt, "drawdown") == close_to(drawdowns)
+    assert ask(postgres_dbt, "return", since=since) == close_to(returns)
+    assert ask(postgres_dbt, "volatility", since=since) == close_to(deviations)
+    assert ask(postgres_dbt, "drawdown") == close_to(drawdowns)

@@ -9,18 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tickvault.core.stream import Area, Stream
 from tickvault.local.engines import postgres_environment
+from tickvault.local.postgres import create_database
 from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
 CHANGES = "_changes"
 """What the name of a raw table's change table ends in."""
+GHOSTS = ("0" * 32, "f" * 32)
+"""The keys of the two rows that are beside those of the sources in hubs, links and satellites."""
 Row = tuple[Any, ...]
 
 
@@ -32,6 +36,7 @@ class Warehouse(Protocol):
     def environment(self) -> dict[str, str]: ...
     def load(self, tables: Mapping[str, pa.Table]) -> None: ...
     def query(self, sql: str) -> list[Row]: ...
+    def replace(self, relation: str, sql: str) -> None: ...
     def columns(self, relation: str) -> dict[str, str]: ...
 
 
@@ -168,6 +173,9 @@ class Snowflake:
     def query(self, sql: str) -> list[Row]:
         return self.connection().cursor().execute(sql).fetchall()
 
+    def replace(self, relation: str, sql: str) -> None:
+        self.query(f"CREATE OR REPLACE TABLE {relation} AS {sql}")
+
     def columns(self, relation: str) -> dict[str, str]:
         return _columns(self, relation.upper(), f"{self.database}.information_schema")
 
@@ -214,15 +222,30 @@ class Postgres(RawPostgres):
 
     target: str = "dev-postgres"
 
+    @classmethod
+    def fresh(cls, server: str, database: str) -> Self:
+        """Give a database of its own on a server."""
+        create_database(server, database)
+        return cls(server.replace("/postgres?", f"/{database}?"))
+
     def environment(self) -> dict[str, str]:
         return postgres_environment(self.postgres)
 
     def query(self, sql: str) -> list[Row]:
-        import psycopg
-
         with psycopg.connect(self.postgres, options="-c timezone=UTC") as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def replace(self, relation: str, sql: str) -> None:
+        """Replace a table as dbt does here: what stood on the one before goes with it."""
+        self.query(f"CREATE TABLE {relation}_ AS {sql}; DROP TABLE IF EXISTS {relation} CASCADE;"
+                   f" ALTER TABLE {relation}_ RENAME TO {relation.split('.')[1]}")  # fmt: skip
+
+    def generations(self, mart: str) -> list[str]:
+        """Return the names of a mart's copies."""
+        return [n for (n,) in self.query(
+            f"SELECT tablename FROM pg_tables WHERE schemaname = 'generations' AND tablename LIKE '{mart}\\_\\_%'"
+        )]  # fmt: skip
 
     def columns(self, relation: str) -> dict[str, str]:
         return _columns(self, relation, "information_schema")
@@ -250,6 +273,9 @@ class Trino(RawPostgres):
         cursor = self._connection.cursor()
         cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()]
+
+    def replace(self, relation: str, sql: str) -> None:
+        self.query(f"CREATE OR REPLACE TABLE lake.{relation} AS {sql}")
 
     def columns(self, relation: str) -> dict[str, str]:
         return _columns(self, relation, "lake.information_schema")

@@ -1,15 +1,19 @@
-"""PostgreSQL from a wheel: it starts, is shared, and is stopped by whoever leaves last, also after a kill -9."""
+"""PostgreSQL from a wheel: it starts, is one process's own, and ends with it, also after a kill -9."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
+from tickvault.core.errors import ConfigError
+from tickvault.engines.scratch import scratch
 from tickvault.local import postgres
 
 
@@ -21,8 +25,13 @@ def ask(uri: str, question: str) -> object:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("embedded") / "postgres"
+def folder() -> Iterator[Path]:
+    with scratch("embedded") as folder:
+        yield folder / "postgres"
+
+
+def pid(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split()[0])
 
 
 def runs(folder: Path) -> bool:
@@ -40,30 +49,78 @@ def test_starts_with_its_database_and_keeps_data(folder: Path) -> None:
     assert not runs(folder)
 
 
-def test_a_second_start_joins_and_the_last_one_stops_it(folder: Path) -> None:
-    with postgres.start(folder) as first:
-        with postgres.start(folder, "another") as second:
-            assert ask(second, "SELECT current_database()") == "another"
-        assert ask(first, "SELECT 1") == 1
+def test_a_folder_with_a_long_name_has_its_socket_elsewhere(folder: Path) -> None:
+    deep = folder.parent / ("long" * 25)
+    with postgres.start(deep) as uri:
+        assert str(deep) not in uri
+        assert ask(uri, "SELECT 1") == 1
+
+
+def test_a_folder_is_one_process_s_own(folder: Path) -> None:
+    with (
+        postgres.start(folder) as first,
+        pytest.raises(ConfigError, match="another process runs PostgreSQL"),
+        postgres.start(folder),
+    ):
+        pass
+    assert "host=/" in first
     assert not runs(folder)
 
 
-def test_a_killed_user_leaves_no_server_behind_for_ever(folder: Path) -> None:
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "love.txt").write_text("kept")
+    with pytest.raises(ConfigError, match="no PostgreSQL"), postgres.start(tmp_path / "letters"):
+        pass
+    assert (tmp_path / "letters" / "love.txt").read_text() == "kept"
+
+
+def test_it_ends_with_a_killed_user(folder: Path) -> None:
     code = (
         "import os, pathlib, signal; from tickvault.local import postgres\n"
-        f"with postgres.start(pathlib.Path({str(folder)!r})): os.kill(os.getpid(), signal.SIGKILL)"
+        f"folder = pathlib.Path({str(folder)!r})\n"
+        "with postgres.start(folder):\n"
+        "    print((folder / 'postmaster.pid').read_text().split()[0], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    assert runs(folder), "the server itself survives its user"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    psutil.wait_procs([psutil.Process(int(done.stdout))] if psutil.pid_exists(int(done.stdout)) else [], timeout=300)
+    assert not psutil.pid_exists(int(done.stdout))
+    assert not runs(folder), "it ended well: its journal needs no repair"
+
+
+def test_one_whose_guard_was_killed_too_is_ended_by_the_next_start(folder: Path) -> None:
+    with postgres.start(folder):
+        left = psutil.Process(pid(folder))
+        guard = left.parent()
+        assert guard
+        assert "tickvault.local.guard" in guard.cmdline()
+        guard.kill()
+        guard.wait(60)
+        assert left.is_running()
+    assert left.is_running()
     with postgres.start(folder) as uri:
-        assert ask(uri, "SELECT 1") == 1
-    assert not runs(folder)
+        assert not left.is_running()
+        assert ask(uri, "SELECT answer FROM kept") == 42
+
+
+def test_a_number_that_is_another_process_s_by_now_is_no_reason_to_end_it(folder: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as stranger:
+        with postgres.start(folder):
+            lines = (folder / "postmaster.pid").read_text().splitlines()
+        lines[0] = str(stranger.pid)
+        (folder / "postmaster.pid").write_text("\n".join(lines))
+        with postgres.start(folder) as uri:
+            assert ask(uri, "SELECT answer FROM kept") == 42
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_a_killed_server_is_started_again(folder: Path) -> None:
     with postgres.start(folder) as uri:
         ask(uri, "CREATE TABLE before_kill AS SELECT 1 AS one")
-        os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(pid(folder), signal.SIGKILL)
     with postgres.start(folder) as uri:
         assert ask(uri, "SELECT one FROM before_kill") == 1
     assert not runs(folder)

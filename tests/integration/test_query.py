@@ -8,6 +8,7 @@ from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableErr
 from tickvault.engines.postgres.connection import Connection
 from tickvault.local import postgres
 from tickvault.local.snowflake.process import start
+from tickvault.local.snowflake.sessions import Limits
 from tickvault.query.export import export
 from tickvault.query.read import read
 
@@ -56,6 +57,18 @@ def test_an_export_is_read_by_the_reader(settings, tmp_path):
         export(settings, "postgres", "pg_authid", tmp_path / "x.csv", "csv")
 
 
+def test_a_number_of_no_certain_precision_stays_a_number_in_a_csv(settings, postgres_database, tmp_path):
+    with Connection.to(postgres_database, "here") as owner:
+        owner.run(
+            """CREATE OR REPLACE VIEW sums AS SELECT -1.5::numeric AS sum, 0::numeric(38,10) AS zero,
+            1e-7::float8 AS small, '-1.5'::text AS text, ''::text AS nothing, NULL::text AS missing"""
+        )
+    assert export(settings, "postgres", "public.sums", tmp_path / "sums.csv", "csv") == 1
+    line = (tmp_path / "sums.csv").read_text().splitlines()[1]
+    assert line == """-1.5,0.0000000000,0.0000001,"'-1.5","","""
+    assert read(settings, "postgres", "select zero from sums", 1)[1] == [(0,)]
+
+
 def test_without_a_reader_the_transaction_still_only_reads(make_settings, postgres_settings, settings):
     assert settings
     with pytest.raises(TerminalError, match="read-only"):
@@ -86,7 +99,7 @@ def test_the_emulator_runs_one_statement_that_reads(make_settings, snowflake_set
 def test_the_emulator_cancels_what_runs_for_too_long(make_settings, tmp_path):
     from tickvault.engines.snowflake.session import Connection as Snowflake
 
-    with start(tmp_path / "emulator", statement_seconds=1.0) as running:
+    with start(tmp_path / "emulator", limits=Limits(statement_seconds=1.0)) as running:
         fields = {name.lower(): value for name, value in running.environment().items()}
         with closing(Snowflake(make_settings(**fields))) as connection:
             with pytest.raises(SinkUnavailableError, match="timeout of 1 second"):

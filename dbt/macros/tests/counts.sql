@@ -1,9 +1,8 @@
-{# Two relations have the same number of rows; of raw ones, only what was there when the run started counts. #}
-{% test same_count(model, other, raw=false) %}
-{%- set counted = 'where ' ~ loaded_before_this_run() if raw else '' %}
+{# Two relations have the same number of rows; hk: the other's hash column, where it has ghosts, which do not count. #}
+{% test same_count(model, other, hk=none) %}
 select here.row_count, there.row_count as expected
-from (select count(*) as row_count from {{ model }} {{ counted }}) here
-cross join (select count(*) as row_count from {{ other }} {{ counted }}) there
+from (select count(*) as row_count from {{ model }}) here
+cross join (select count(*) as row_count from {{ other }}{% if hk %} where {{ is_no_ghost(hk) }}{% endif %}) there
 where here.row_count <> there.row_count
 {% endtest %}
 
@@ -30,6 +29,27 @@ where hub.{{ columns[0] }} is null
 {%- if optional %}
   and raw.{{ columns[0] }} is not null
 {%- endif %}
+{% endtest %}
+
+{#
+  Reconciliation of a non-historised link with the raw tables: every version of every row of theirs is in it.
+  keys: [type per key]; sources: {model: [expression per key, column with the source's own time]}.
+#}
+{% test holds_every_version(model, hk, keys, sources) %}
+select raw.*
+from (
+    {%- for source, expressions in sources.items() %}
+    {%- set typed = {} %}
+    {%- for type in keys %}{% do typed.update({expressions[loop.index0]: type}) %}{% endfor %}
+    select {{ hash_columns(typed) }} as {{ hk }}, {{ expressions[-1] }} as observed_at, row_version, package_id
+    from {{ ref(source) }}
+    where {{ loaded_before_this_run() }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+) raw
+left join {{ model }} held
+    on raw.{{ hk }} = held.{{ hk }} and raw.observed_at = held.observed_at and raw.row_version = held.row_version
+where held.{{ hk }} is null
 {% endtest %}
 
 {#

@@ -18,6 +18,7 @@
     value there says what was said before, one with a value is a change. Both have the same row_version, and
     payload_width, the number of payload columns there were, tells which of the two is the later word.
 
+  Ghosts are in it, with nothing in their payload.
   keys: {hub's column: type}. payload: {column: type}. observed: the column with the source's own time.
   children: expressions over payload columns and observed_at, none of them ever null.
   sources: [{model, columns: {key or payload column: expression, where it is not the column itself}, where}].
@@ -28,6 +29,8 @@
 {%- set read = {'hk': hk, 'keys': keys, 'payload': payload, 'observed': observed, 'sources': sources, 'children': children} -%}
 {{ describe_vault('satellite', hk, columns, [hk], {'read': read}) }}
 {{ changes(read, this if is_adding(), loaded_since_newest()) }}
+union all
+{{ missing_ghosts(hk, columns, {'observed_at': ghost_time(), 'row_version': "''", 'payload_width': '0'}) }}
 {%- endmacro %}
 
 {#

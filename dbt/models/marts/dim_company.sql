@@ -20,3 +20,4 @@ select
 from {{ ref('hub_company') }} hub
 left join {{ current_rows(ref('sat_company_details'), ['company_hk']) }} details
     on hub.company_hk = details.company_hk
+where {{ is_no_ghost('hub.company_hk') }}

@@ -16,5 +16,5 @@ select
     content.load_timestamp,
     content.package_id
 from {{ ref('link_news_asset') }} link
-inner join {{ ref('hub_asset') }} hub on link.asset_hk = hub.asset_hk
+inner join {{ ref('pit_asset') }} hub on link.asset_hk = hub.asset_hk
 inner join {{ current_rows(ref('sat_news_content'), ['news_hk']) }} content on link.news_hk = content.news_hk

@@ -41,8 +41,9 @@ holdings as (
         sum(case when positions.quantity > 0 then 1 else 0 end) as asset_count,
         -- Added up as decimals: a sum of doubles depends on their order, and the same data would look changed.
         -- An asset without a closed bar counts nothing, as in the metric aum.
-        sum(cast({{ as_type('positions.quantity', 'float') }} / positions.share_factor * closes.worth as decimal(38,10)))
-            as holdings_value
+        sum({{ as_type(
+            as_type('positions.quantity', 'float') ~ ' / positions.share_factor * closes.worth', 'number'
+        ) }}) as holdings_value
     from {{ ref('semantic_positions') }} positions
     left join closes on positions.asset_hk = closes.asset_hk
     where positions.is_current

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tickvault.cli.interruption import interruptible
 from tickvault.cli.options import load_settings
 
 
@@ -22,11 +23,14 @@ from tickvault.cli.options import load_settings
     help="Build the warehouse: after the history and the last day, or after each day.",
 )
 @click.option(
-    "--port", default=8931, show_default=True, help="Port of the simulated market; news articles' keys hold it."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port of the simulated market, which the keys of news articles hold; 0 chooses a free one"
+    " [default: the one of before, 8931 at first, another where that is taken]",
 )
 @click.option("--fresh", is_flag=True, help="Forget an earlier demo first.")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the end as an SVG.")
-def command(days: int, live: bool, build: str, port: int, fresh: bool, picture: Path | None) -> None:
+def command(days: int, live: bool, build: str, port: int | None, fresh: bool, picture: Path | None) -> None:
     """Run the daily flows over simulated days: 400 days of history, then DAYS days, the last one twice.
 
     Starts PostgreSQL, a Snowflake emulator and a simulated market as processes of this machine; no Docker, no network.
@@ -35,10 +39,12 @@ def command(days: int, live: bool, build: str, port: int, fresh: bool, picture: 
     from rich.console import Console
 
     from tickvault.demo.performance import Performance
+    from tickvault.local.home import Home
 
     console = Console(record=picture is not None, width=None if sys.stdout.isatty() else 132)
-    performance = Performance(console, home=load_settings().tickvault_home / ("live" if live else "demo"), port=port)
-    code = performance.run(days=days, live=live, build=build, fresh=fresh)
+    home = Home.of(load_settings().tickvault_home, live=live)
+    with interruptible("interrupted: everything it had started has ended; the same command goes on where it was"):
+        code = Performance(console, home, port).run(days=days, build=build, fresh=fresh)
     if picture:
         console.save_svg(str(picture), title="make demo")
     sys.exit(code)

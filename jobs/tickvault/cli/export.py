@@ -19,7 +19,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--on",
     "engine",
     type=click.Choice(tuple(ENGINES)),
-    help="Engine to read from [default: the first warehouse set up].",
+    help="Engine to read from [default: the first that is built].",
 )
 def command(name: str, parquet: Path | None, csv: Path | None, engine: str | None) -> None:
     """Write every row of NAME, a mart, semantic model or table, to a file.

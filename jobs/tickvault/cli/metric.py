@@ -20,7 +20,7 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -
 @click.option("--by", callback=comma_separated, help="Dimensions, comma separated, such as tier,country.")
 @click.option("--from", "since", type=_DAY, callback=_day, help="First day, UTC, inclusive.")
 @click.option("--to", "until", type=_DAY, callback=_day, help="Last day, UTC, inclusive.")
-@click.option("--on", "engine", type=click.Choice(WAREHOUSES), help="Engine to ask [default: the first set up].")
+@click.option("--on", "engine", type=click.Choice(WAREHOUSES), help="Engine to ask [default: the first that is built].")
 @click.option("--list", "listed", is_flag=True, help="List the metrics instead.")
 @click.option("--format", "form", type=click.Choice(("table", "markdown")), default="table", help="Form of the list.")
 @json_option

@@ -1,18 +1,16 @@
 """Puts the demo on the terminal: what runs now, one line per flow and day, and the table at the end."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from tickvault.core.errors import worst
+from tickvault.core.errors import ConfigError, worst
 from tickvault.core.program import pasted
 from tickvault.core.pulse import Pulse
 from tickvault.core.settings import Settings, export
@@ -22,6 +20,7 @@ from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
 from tickvault.flows.plan import PLANS
 from tickvault.local import engines as local
+from tickvault.local.home import Home
 from tickvault.local.prefect import prefect_server
 from tickvault.runners.process import ProcessRunner
 
@@ -34,11 +33,11 @@ class Performance:
 
     Args:
         console: Where to show it.
-        home: Folder of the engines' data.
-        port: Port of the simulated market.
+        home: Folder of the engines and their data.
+        port: Port of the simulated market; None: the one of before.
     """
 
-    def __init__(self, console: Console, home: Path, port: int) -> None:
+    def __init__(self, console: Console, home: Home, port: int | None = None) -> None:
         self.console, self.home, self.port = console, home, port
         self._running: dict[str, float] = {}
         self._tail: list[str] = []
@@ -47,14 +46,25 @@ class Performance:
         self._now = ""
         self._pulse = Pulse(self._say)
 
-    def run(self, *, days: int, live: bool, build: str, fresh: bool) -> int:
-        """Run it all; returns the exit code of what went worst."""
+    def run(self, *, days: int, build: str, fresh: bool) -> int:
+        """Run it all; returns the exit code of what went worst.
+
+        Raises:
+            ConfigError: Another demo runs in this folder, or with ``fresh`` somebody uses its engines.
+        """
         started = time.monotonic()
-        if fresh:
-            shutil.rmtree(self.home, ignore_errors=True)
+        with self.home.alone("demo"):
+            if fresh:
+                self._forget()
+            if self.port is not None and not local.running(self.home):
+                self.home.choose_market_port(self.port)
+            return self._run(days, build, started)
+
+    def _run(self, days: int, build: str, started: float) -> int:
+        live, folder = self.home.live, self.home.folder
         market = "the public APIs" if live else "a simulated market"
-        self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {self.home}")
-        with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player(live) as player:
+        self.console.print(f"[bold]Tickvault[/] on this machine, against {market}; everything is kept in {folder}")
+        with self._busy("starting PostgreSQL, the Snowflake emulator and the market"), self._player() as player:
             self._headline(started, "engines are up")
             codes: list[int] = []
             for day in calendar(days, build, live=live):
@@ -63,15 +73,29 @@ class Performance:
             self._end(player.settings, player.stopwatch, time.monotonic() - started)
         return worst([*codes, *again]) or (0 if same else 1)
 
+    def _forget(self) -> None:
+        """Remove what an earlier demo left."""
+        if users := local.end(self.home):
+            raise ConfigError(f"the engines of {self.home.folder} are in use by {', '.join(users)}; wait for it")
+        self.home.empty()
+
     @contextmanager
-    def _player(self, live: bool) -> Iterator[Player]:
-        settings = Settings.load(tickvault_home=self.home)
-        with prefect_server(settings) as server, local.start(self.home, live=live, port=self.port) as engines:
+    def _player(self) -> Iterator[Player]:
+        settings = Settings.load(tickvault_home=self.home.folder)
+        minutes = settings.tickvault_local_idle_minutes
+        with (
+            prefect_server(settings) as server,
+            local.use(self.home, "tickvault demo", idle_minutes=minutes, passing=True) as engines,
+        ):
+            for note in engines.notes:
+                self.console.print(f"[yellow]{note}[/]", highlight=False)
             export(engines.environment)
-            settings = Settings.load()
             with ProcessRunner(engines.environment) as runner:
                 runner.warm()
-                yield Player(settings, engines, runner, server, self._listen)
+                yield Player(Settings.load(), engines, runner, server, self._listen)
+            if engines.simulator:
+                engines.simulator.set_clock(None)
+            engines.keep()
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
@@ -132,8 +156,10 @@ class Performance:
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
-        for line in _NEXT:
-            self.console.print(f"  {pasted(line)}", highlight=False, soft_wrap=True)
+        for what, command in _NEXT:
+            if what:
+                self.console.print(f"  [dim]{what}[/]", highlight=False)
+            self.console.print(f"    {pasted(command)}", highlight=False, soft_wrap=True)
 
     def _listen(self, event: StepEvent) -> None:
         with self._lock:
@@ -170,15 +196,19 @@ class Performance:
 
 
 _NEXT = (
-    "tickvault local status                   what ran, landed and was loaded",
-    'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
-    "tickvault local metric revenue --by tier",
-    'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"',
-    "tickvault local export fct_transactions --parquet trades.parquet",
-    "tickvault local lake ls                  the sealed packages of the lake",
-    "tickvault local lake export binance --csv out",
-    "make test, docs/promises.md              what is promised, and how it is held",
+    ("what ran, landed and was loaded", "tickvault local status"),
+    (
+        "a table of the platform's own PostgreSQL",
+        'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
+    ),
+    ("a metric by its dimensions", "tickvault local metric revenue --by tier"),
+    ("the same in the warehouse's SQL", 'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"'),
+    ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
+    ("the sealed packages of the lake, and one source's as CSV", "tickvault local lake ls"),
+    ("", "tickvault local lake export binance --csv out"),
+    ("what is promised (docs/promises.md), and how it is held", "make test"),
 )
+"""What is worth asking, and the command that asks it: alone on its line, to be pasted."""
 
 
 def _published(report: dict[str, Any]) -> str:

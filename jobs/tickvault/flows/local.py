@@ -73,8 +73,11 @@ def run_flows(
             verdict = Verdict(state.name or "Crashed", state.message or "the flow ended without a word", 75)
         return FlowResult(name, slot.id, verdict, host.results)
 
-    with ThreadPoolExecutor(len(names), thread_name_prefix="flow") as pool:
+    pool = ThreadPoolExecutor(len(names), thread_name_prefix="flow")
+    try:
         return list(pool.map(run, names))
+    finally:  # all have ended, or we were interrupted, and do not wait for what we are about to end
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def flow_object(name: str) -> Any:

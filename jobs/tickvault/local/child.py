@@ -8,9 +8,13 @@ so that their address is known, and a call to it waits, before they are up.
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
+from tickvault.core.errors import SinkUnavailableError
+
+_START_SECONDS = 900.0
 _STOP_SECONDS = 30.0
 
 
@@ -41,11 +45,45 @@ def start(
     )
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask a child to stop, wait for it, and kill it after 30 s."""
+def await_start(
+    child: subprocess.Popen[bytes],
+    started: Callable[[], bool],
+    name: str,
+    not_yet: tuple[type[Exception], ...],
+    seconds: float = _START_SECONDS,
+) -> None:
+    """Wait until a child is up, for as long as it lives: a slow machine is no reason to give up, a dead child is.
+
+    Args:
+        child: The child.
+        started: Whether it is up; may raise.
+        name: What it is called in a sentence.
+        not_yet: What ``started`` may raise before it is up.
+        seconds: Longest time; then something else is wrong than that the machine is slow.
+
+    Raises:
+        SinkUnavailableError: It ended, or is not up by then.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        why: object = ""
+        try:
+            if started():
+                return
+        except not_yet as error:
+            why = error
+        if (code := child.poll()) is not None:
+            raise SinkUnavailableError(f"{name} ended with code {code}")
+        if time.monotonic() > deadline:
+            raise SinkUnavailableError(f"{name} does not answer, {seconds:g} s after its start: {why}")
+        time.sleep(0.02)
+
+
+def stop(child: subprocess.Popen[bytes], seconds: float | None = None) -> None:
+    """Ask a child to stop, wait for it, and kill it after these seconds, 30 by default."""
     child.terminate()
     try:
-        child.wait(_STOP_SECONDS)
+        child.wait(_STOP_SECONDS if seconds is None else seconds)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

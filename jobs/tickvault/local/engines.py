@@ -1,65 +1,190 @@
-"""The platform's engines as processes of this machine: PostgreSQL, the Snowflake emulator, a market simulator."""
+"""The platform's engines as processes of this machine, shared by all who use them; ``local.supervisor`` keeps them."""
 
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tickvault.core.errors import SinkUnavailableError
+from tickvault.local.home import Home
 
 if TYPE_CHECKING:
     from tickvault.local.simulator import Simulator
 
+_START_SECONDS = 900.0
+_LOG_BYTES = 2**20
+"""A log longer than this is begun anew by the next start."""
 
-@dataclass(frozen=True, slots=True)
+
+class Line:
+    """A connection to the supervisor of a folder; as long as it is open, its holder counts as a user."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._channel = connected.makefile("rw", encoding="utf-8", newline="\n")
+
+    def ask(self, what: str, **details: object) -> dict[str, Any]:
+        """Send a message and return the answer; {} where the supervisor ended meanwhile."""
+        with suppress(OSError, ValueError):
+            self._channel.write(json.dumps({"do": what, **details}) + "\n")
+            self._channel.flush()
+            if line := self._channel.readline():
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        return {}
+
+    def wait_for_the_end(self) -> None:
+        """Return when the supervisor is gone."""
+        with suppress(OSError):
+            while self._channel.readline():
+                pass
+
+    def close(self) -> None:
+        """Use the engines no more."""
+        with suppress(OSError):
+            self._channel.close()
+        self._socket.close()
+
+
+@dataclass(slots=True)
 class Local:
-    """Running engines, and the environment that points the platform at them."""
+    """Engines in use, and the environment that points the platform at them.
+
+    Args:
+        environment: The variables.
+        simulator: The simulated market, None where the public APIs are used.
+        notes: Sentences for whoever started it, for instance of a port that had to change.
+        line: What keeps them in use.
+    """
 
     environment: dict[str, str]
     simulator: "Simulator | None"
+    notes: list[str] = field(default_factory=list)
+    line: Line | None = None
+
+    kept: bool = False
+    """Whether the engines outlive their user, although it is only passing."""
+
+    def keep(self) -> None:
+        """Have the engines outlive their user, as they do unless it was only ``passing``."""
+        if self.line is not None:
+            self.line.ask("keep")
+        self.kept = True
 
 
 @contextmanager
-def start(home: Path, *, live: bool = False, port: int = 0) -> Iterator[Local]:
-    """Start the engines on their data below ``home`` and stop them at the end.
+def use(home: Home, who: str, *, idle_minutes: float, passing: bool = False) -> Iterator[Local]:
+    """Use the engines of a folder, starting what is not running; they stay for the next one.
 
     Args:
-        home: Folder of everything they keep.
-        live: Leave the simulator out: sources use the public APIs.
-        port: Port of the simulator; 0 chooses a free one. Addresses of news articles hold it.
+        home: The folder.
+        who: What uses them, for whoever asks.
+        idle_minutes: How long they stay when nobody uses them; said by who starts them.
+        passing: Whether engines we start end with us, however we end, unless ``keep`` is called.
 
     Raises:
         SinkUnavailableError: An engine does not start.
         ConfigError: An extra is not installed.
     """
-    from tickvault.local import postgres, simulator
-    from tickvault.local.snowflake import process as emulator
+    from tickvault.local.simulator import Simulator
 
-    home = home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    engines: list[AbstractContextManager[Any]] = [emulator.start(home / "snowflake"), postgres.start(home / "postgres")]
-    if not live:
-        engines.append(simulator.start(port=port))
-    with ExitStack() as stack:
-        warehouse, uri, *simulators = _start_together(stack, engines)
-        market = simulators[0] if simulators else None
-        # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
-        environment = {"LAKE_PATH": str(home / "lake"), "TICKVAULT_HOME": str(home), "LOCK_WAIT_SECONDS": "120"}
-        environment |= warehouse.environment() | postgres_environment(uri)
-        environment |= {"POSTGRES_READER_USER": postgres.create_reader(uri)}
-        environment |= market.environment() if market else {}
-        yield Local(environment, market)
+    home.folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _START_SECONDS
+    line, started = _reached(home, idle_minutes)
+    ends_with_us = passing and started
+    try:
+        name = f"{who} (process {os.getpid()})"
+        while "environment" not in (answer := line.ask("use", who=name, passing=ends_with_us)):
+            if "error" in answer or time.monotonic() > deadline:
+                again = f"the engines of {home.folder} end again and again; see {home.log}"
+                raise SinkUnavailableError(answer.get("error", again))
+            line.close()  # they were just ending
+            line, started = _reached(home, idle_minutes)
+            ends_with_us = passing and started
+        market = Simulator(answer["market"]) if answer["market"] else None
+        local = Local(answer["environment"], market, answer["notes"], line)
+        yield local
+        ends_with_us = ends_with_us and not local.kept
+    finally:
+        line.close()
+        if ends_with_us:
+            _wait_until_gone(home)
 
 
-def _start_together(stack: ExitStack, engines: list[AbstractContextManager[Any]]) -> list[Any]:
-    """Enter all contexts side by side; the stack leaves each that was entered, also when another fails."""
-    with ThreadPoolExecutor(len(engines)) as pool:
-        entering = [pool.submit(engine.__enter__) for engine in engines]
-    for engine, entered in zip(engines, entering, strict=True):
-        if entered.exception() is None:
-            stack.push(engine)
-    return [entered.result() for entered in entering]
+def running(home: Home) -> Line | None:
+    """Return a connection to the supervisor of a folder, None where there is none."""
+    connected = socket.socket(socket.AF_UNIX)
+    try:
+        connected.connect(str(home.control))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connected.close()
+        return None
+    return Line(connected)
+
+
+def end(home: Home, *, force: bool = False) -> list[str] | None:
+    """End the engines of a folder, and return when they are gone.
+
+    Returns:
+        Who uses them: they run on then, unless ``force`` says otherwise. None where nothing ran.
+    """
+    line = running(home)
+    if line is None:
+        return None
+    users: list[str] = line.ask("end", force=force).get("users", [])
+    if not users or force:
+        line.wait_for_the_end()
+        _wait_until_gone(home)
+    line.close()
+    return users
+
+
+def _wait_until_gone(home: Home) -> None:
+    with home.lock.open("a") as lock:  # it holds it until the last engine has ended
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _reached(home: Home, idle_minutes: float) -> tuple[Line, bool]:
+    """Connect to the supervisor, and start it if there is none; says whether it was started."""
+    with home.starting.open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)  # one starts it, the others wait here
+        if line := running(home):
+            return line, False
+        with home.log.open("wb" if home.log.exists() and home.log.stat().st_size > _LOG_BYTES else "ab") as log:
+            begin = log.tell()
+            process = _spawn(home, idle_minutes, log)
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                if line := running(home):
+                    return line, True
+                time.sleep(0.02)
+        except BaseException:  # we were interrupted: nobody knows of it yet
+            process.terminate()
+            process.wait()
+            raise
+    said = home.log.read_bytes()[begin:].decode(errors="replace").strip()[-2000:]
+    raise SinkUnavailableError(f"the engines of {home.folder} do not start; {home.log} says: {said}")
+
+
+def _spawn(home: Home, idle_minutes: float, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    # In a session of its own, so that neither Ctrl-C nor the end of a terminal reaches it.
+    arguments = [str(home.folder), "live" if home.live else "", str(idle_minutes * 60)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tickvault.local.supervisor", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
 
 
 def postgres_environment(uri: str) -> dict[str, str]:

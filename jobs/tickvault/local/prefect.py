@@ -5,16 +5,13 @@ Prefect's own ephemeral server outlives a killed parent, takes a random port it 
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tickvault.core.errors import SinkUnavailableError
 from tickvault.core.settings import Settings, environment, export
 from tickvault.local import child, parent
 
 _CHILD = "import sys; from tickvault.local.prefect import run_child; run_child(int(sys.argv[1]))"
-_START_SECONDS = 180.0
 
 
 class PrefectServer:
@@ -23,6 +20,7 @@ class PrefectServer:
     def __init__(self, settings: Settings) -> None:
         self._home = settings.tickvault_home.expanduser().resolve() / "prefect"
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = self._home / "server.log"
         self.url = ""
 
     def start(self) -> None:
@@ -45,30 +43,28 @@ class PrefectServer:
             # SQLite answers «locked» at once, and the client then waits two seconds, several times a minute.
             memory = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///:memory:"}
             arguments = ["-c", _CHILD, str(listening.fileno())]
-            self._process = child.start(arguments, listening=listening, environment=environment() | memory)
+            with self._log.open("wb") as log:
+                self._process = child.start(
+                    arguments, listening=listening, environment=environment() | memory, stdout=log.fileno(), stderr=log
+                )
         export({"PREFECT_API_URL": self.url})
 
     def wait(self) -> None:
         """Wait until the server answers.
 
         Raises:
-            SinkUnavailableError: It ended, or does not answer in three minutes.
+            SinkUnavailableError: It ended, or does not answer for very long.
         """
         import requests
 
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            ended = self._process.poll() if self._process else 0
-            if ended is not None:
-                raise SinkUnavailableError(f"the local Prefect server ended with code {ended}; see its message above")
-            try:
-                # The socket is open already: the request waits in its backlog until the server is up.
-                requests.get(f"{self.url}/health", timeout=10).raise_for_status()
-            except requests.RequestException as error:
-                if time.monotonic() > deadline:
-                    raise SinkUnavailableError(f"the local Prefect server does not answer: {error}") from error
-            else:
-                return
+        def answers() -> bool:
+            # The socket is open already: the request waits in its backlog until the server is up.
+            requests.get(f"{self.url}/health", timeout=10).raise_for_status()
+            return True
+
+        if self._process is not None:
+            name = f"the local Prefect server (log: {self._log})"
+            child.await_start(self._process, answers, name, (requests.RequestException,))
 
     def stop(self) -> None:
         """End the child."""

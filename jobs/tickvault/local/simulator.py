@@ -11,11 +11,11 @@ from typing import Any
 
 import requests
 
-from tickvault.core.errors import ConfigError, SourceUnavailableError
+from tickvault.core.errors import ConfigError
 from tickvault.local import child, parent
 from tickvault.simulation.server import DEFAULT_SEED, environment, listen, serve
 
-_TIMEOUT = 30
+_TIMEOUT = 60
 _CHILD = "import sys; from tickvault.local.simulator import run_child; run_child(*sys.argv[1:])"
 
 
@@ -77,12 +77,11 @@ def start(
 
     Raises:
         ConfigError: The port is taken.
-        SourceUnavailableError: The child ended or does not answer.
+        SinkUnavailableError: The child ended or does not answer.
     """
     with listen(host, port) as listening:
         simulator = Simulator(f"http://{host}:{listening.getsockname()[1]}")
-        arguments = [str(listening.fileno()), str(seed), str(asset_info.resolve()) if asset_info else ""]
-        process = child.start(["-c", _CHILD, *arguments], listening=listening)
+        process = spawn(listening, seed, asset_info)
     # Ours is closed: were the child to die, a call would be refused at once instead of waiting in the backlog.
     try:
         _wait(simulator, process)
@@ -93,13 +92,21 @@ def start(
         child.stop(process)
 
 
+def spawn(
+    listening: socket.socket, seed: int = DEFAULT_SEED, asset_info: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start the simulator on a socket that listens already, and return at once; it ends with this process."""
+    arguments = [str(listening.fileno()), str(seed), str(asset_info.resolve()) if asset_info else ""]
+    return child.start(["-c", _CHILD, *arguments], listening=listening)
+
+
 def _wait(simulator: Simulator, process: "subprocess.Popen[bytes]") -> None:
-    try:
+    def answers() -> bool:
+        # The socket is open already: the request waits in its backlog until the server is up.
         requests.get(f"{simulator.url}/_control/health", timeout=_TIMEOUT).raise_for_status()
-    except requests.RequestException as error:
-        ended = process.poll()
-        state = "does not answer" if ended is None else f"ended with code {ended}"
-        raise SourceUnavailableError(f"the market simulator at {simulator.url} {state}: {error}") from error
+        return True
+
+    child.await_start(process, answers, f"the market simulator at {simulator.url}", (requests.RequestException,))
 
 
 def run_child(file_number: str, seed: str, asset_info: str) -> None:

@@ -43,6 +43,7 @@ class ProcessRunner(Runner):
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._closed = False
 
     def warm(self) -> None:
         """Start the warm process without waiting for it; the first step does so too."""
@@ -73,6 +74,7 @@ class ProcessRunner(Runner):
     def close(self) -> None:
         """End the warm process and with it every step still running."""
         with self._lock:
+            self._closed = True
             if self._channel is not None:
                 self._channel.close()
                 self._channel = None
@@ -101,6 +103,8 @@ class ProcessRunner(Runner):
         return output, status
 
     def _connected(self) -> socket.socket:
+        if self._closed:
+            raise SinkUnavailableError("the runner is closed: it takes no more steps")
         if self._channel is None or self._server is None or self._server.poll() is not None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:

@@ -12,7 +12,8 @@
 {{ satellite('asset_hk', keys={'asset_type': 'text', 'symbol': 'key'}, observed='observed_at', payload={
     'source': 'text', 'price_kind': 'text', 'price_date': 'date', 'quote_currency': 'text', 'price_unit': 'number',
     'open_price': 'price', 'high_price': 'price', 'low_price': 'price', 'price': 'price', 'volume': 'number',
-    'quote_volume': 'number', 'market_cap': 'number', 'price_change_24h': 'price', 'price_change_percent_24h': 'number',
+    'quote_volume': 'number', 'market_cap': 'number', 'price_change_24h': 'price',
+    'price_change_percent_24h': 'number',
 }, children=[
     'source', 'price_kind', "case when price_kind = 'quote' then observed_at else cast(price_date as timestamp(6)) end",
 ], sources=[

@@ -28,6 +28,9 @@ class RunSettings(Part):
         None, description="A simulated now, ISO 8601 UTC; for tests and the demo"
     )
     tickvault_home: Path = Field(Path(".tickvault"), description="Folder of the embedded engines' data")
+    tickvault_local_idle_minutes: float = Field(
+        30.0, gt=0, description="Minutes after which the embedded engines end when nobody uses them"
+    )
     service_drain_seconds: float = Field(
         25.0, ge=0, description="Seconds a service may take to finish its work once it is told to stop"
     )

@@ -103,6 +103,11 @@ class Connection:
         with self._mapped(), self._driver.cursor() as cursor:
             cursor.executemany(sql.encode(), rows)
 
+    def scrambled(self, password: str, user: str) -> str:
+        """Return what the server may know of a password: it is not told it, nor is its log."""
+        with self._mapped():
+            return self._driver.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+
     def read(self, sql: str, limit: int) -> tuple[list[str], list[Row]]:
         """Run one statement that only reads; return its columns and at most ``limit`` rows.
 

@@ -1,15 +1,17 @@
 """Runs the emulator as a child process, for tests and the demo."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.local import child
-from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
+from tickvault.local.snowflake.sessions import Limits
 
+_LOG = "emulator.log"
 _LOG_BYTES = 2**20
 """A log longer than this is begun anew by the next start."""
 
@@ -42,30 +44,43 @@ class Emulator:
 
 @contextmanager
 def start(
-    data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS, statement_seconds: float = STATEMENT_SECONDS
+    data_dir: Path,
+    port: int = 0,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> Iterator[Emulator]:
     """Start the emulator on a folder and stop it at the end; it also stops when this process is killed.
 
     Args:
         data_dir: Folder of its data; its log is ``emulator.log`` there.
         port: Port to listen on; 0 chooses a free one.
-        idle_seconds: How long a session may leave a transaction untouched before it is ended.
-        statement_seconds: How long a statement may run before it is cancelled.
+        limits: What sessions and statements may take.
 
     Raises:
         SinkUnavailableError: It did not start; the log's end is in the message.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    log = data_dir / "emulator.log"
-    arguments = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
-    arguments += ["--port", str(port), "--idle-seconds", str(idle_seconds)]
-    arguments += ["--statement-seconds", str(statement_seconds), "--with-parent"]
-    with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
-        process = child.start(arguments, stdout=subprocess.PIPE, stderr=errors)
+    options = {"port": port} | asdict(limits)
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    process = _serve(data_dir, arguments, stdout=subprocess.PIPE)
     try:
-        yield Emulator("127.0.0.1", _announced_port(process, log), process.pid)
+        yield Emulator("127.0.0.1", _announced_port(process, data_dir / _LOG), process.pid)
     finally:
         child.stop(process)
+
+
+def spawn(data_dir: Path, listening: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start the emulator on a socket that listens already, and return at once; it ends with this process."""
+    return _serve(data_dir, ["--inherited", str(listening.fileno())], listening=listening)
+
+
+def _serve(
+    data_dir: Path, arguments: list[str], *, listening: socket.socket | None = None, stdout: int | None = None
+) -> "subprocess.Popen[bytes]":
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / _LOG
+    command = ["-c", "from tickvault.cli import main; main()", "emulator", "serve", "--data-dir", str(data_dir)]
+    with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as errors:
+        return child.start([*command, *arguments, "--with-parent"], listening=listening, stdout=stdout, stderr=errors)
 
 
 def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -21,18 +21,15 @@ from typing import TYPE_CHECKING, Any
 from tickvault.core.errors import ConfigError
 from tickvault.local import parent
 from tickvault.local.snowflake import leftovers, patches
-from tickvault.local.snowflake.sessions import Sessions, close
+from tickvault.local.snowflake.sessions import Limits, Sessions, close
 
 if TYPE_CHECKING:
     from fakesnow.instance import FakeSnow
     from starlette.applications import Starlette
     from starlette.responses import Response
 
-IDLE_SECONDS = 5.0
-"""How long a session may leave a transaction untouched before it counts as abandoned."""
-STATEMENT_SECONDS = 300.0
-"""How long one statement may run; nothing that belongs here takes minutes."""
-_LOCK_WAIT = 10.0
+_LOCK_WAIT = 120.0
+_KEEP_ALIVE_SECONDS = 3600
 _OVER = "000630"
 
 
@@ -41,10 +38,10 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    idle_seconds: float = IDLE_SECONDS,
-    statement_seconds: float = STATEMENT_SECONDS,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     announce: Callable[[str, int], None] | None = None,
     with_parent: bool = False,
+    inherited: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then roll open transactions back and write everything to disk.
 
@@ -52,10 +49,10 @@ def serve(
         data_dir: Folder of the data, made if missing; one server at a time.
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
-        idle_seconds: How long a session may leave a transaction untouched.
-        statement_seconds: How long one statement may run; then it is cancelled, as Snowflake's time-out does.
+        limits: What sessions and statements may take.
         announce: Called with host and port once connections are accepted.
         with_parent: Also stop when standard input ends, which it does when the parent process is gone.
+        inherited: Number of a socket that listens already, instead of host and port.
 
     Raises:
         ConfigError: The folder is in use by another server, or the port is taken.
@@ -67,7 +64,7 @@ def serve(
     patches.apply(data_dir / "stage")
     engine = _open(data_dir)
     try:
-        listener = socket.create_server((host, port))
+        listener = socket.create_server((host, port)) if inherited is None else socket.socket(fileno=inherited)
     except OSError as error:
         raise ConfigError(
             f"the emulator cannot listen on {host}:{port}: {error.strerror}; choose another port"
@@ -78,9 +75,17 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     ready = (lambda: announce(host, listener.getsockname()[1])) if announce else (lambda: None)
+
+    def connected(client: object) -> bool:
+        return any(getattr(each, "client", None) == client for each in server.server_state.connections)
+
+    fakesnow_server: Any = importlib.import_module("fakesnow.server")  # its package has a function of that name
+    fakesnow_server.shared_fs = engine
+    sessions = Sessions(fakesnow_server.sessions, limits, connected)
     config = uvicorn.Config(
-        _application(engine, data_dir / "stage", idle_seconds, statement_seconds, ready),
+        _application(engine, data_dir / "stage", sessions, limits.statement_seconds, ready),
         log_level="warning",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
         lifespan="on",
     )
@@ -135,23 +140,23 @@ def _refused(message: str, code: str = "000603") -> "Response":
 
 
 def _application(
-    engine: "FakeSnow", stage: Path, idle_seconds: float, statement_seconds: float, ready: Callable[[], None]
+    engine: "FakeSnow", stage: Path, sessions: Sessions, statement_seconds: float, ready: Callable[[], None]
 ) -> "Starlette":
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    fakesnow_server: Any = importlib.import_module("fakesnow.server")  # its package has a function of that name
-    fakesnow_server.shared_fs = engine
-    sessions = Sessions(fakesnow_server.sessions, idle_seconds)
+    fakesnow_server: Any = importlib.import_module("fakesnow.server")
 
     async def query(request: Request) -> Response:
         try:
             token = fakesnow_server.to_token(request)
         except fakesnow_server.ServerError:
             token = ""  # fakesnow answers it itself, with 401
-        async with sessions.using(token, statement_seconds) as limit:
+        await request.body()  # so that all that can still arrive is the client's end
+        client = request.client and tuple(request.client)
+        async with sessions.using(token, statement_seconds, client, request.is_disconnected) as limit:
             response: Response = await fakesnow_server.query_request(request)
         if limit.over:
             return _refused(f"Statement reached its timeout of {statement_seconds:g} second(s) and was canceled", _OVER)
@@ -170,7 +175,7 @@ def _application(
         return _refused(f"{type(error).__name__}: {error}")
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok", "idle_seconds": sessions.idle_seconds()})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
