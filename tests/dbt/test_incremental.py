@@ -1,4 +1,4 @@
-"""Marts that are built by changed keys: after any sequence of loads, late and corrected ones, they are what a full build makes."""
+"""Marts built by changed keys: whatever order loads come in, they are what a full build makes."""
 # ruff: noqa: T201 - the seed is printed
 
 import random

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from warehouse import PROJECT, environment
 
+from tickvault.core.engine import WAREHOUSES
 from tickvault.core.stream import Area, Stream
 from tickvault.market import streams
-
-from tickvault.core.engine import WAREHOUSES
 
 ROOT = PROJECT.parent
 FCT_TRANSACTIONS = """transaction_hk, transaction_id, customer_hk, company_hk, asset_hk, asset_symbol, asset_type,

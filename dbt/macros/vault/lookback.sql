@@ -26,10 +26,3 @@ load_timestamp >= (
 {% macro loaded_before_this_run(column='load_timestamp') -%}
 cast({{ column }} as timestamp(6)) <= cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as timestamp(6))
 {%- endmacro %}
-
-{# What a mart's own newest load makes it look at again, as a condition; asked once, since a mart has no index to answer from. #}
-{% macro loaded_in_window(mart) -%}
-{%- set hours = var('lookback_hours') | int -%}
-{%- set newest = run_query('select cast(' ~ dbt.dateadd('hour', -1 * hours, 'max(load_timestamp)') ~ ' as varchar) from ' ~ mart).columns[0][0] -%}
-load_timestamp >= cast('{{ newest or '1900-01-01 00:00:00' }}' as timestamp(6))
-{%- endmacro %}

@@ -90,7 +90,7 @@ parties as (
     from {{ history(details, 'company_hk') }} companies
 ),
 
-{%- if adding %}
+{% if adding %}
 -- A state says something else of its party from then on; the first known one also of what was before.
 changed_parties as (
     select
@@ -151,7 +151,7 @@ described as (
         parties.country,
         assets.asset_name,
         assets.asset_category,
-        known_days.market_cap as asset_market_cap,
+        {{ as_type('known_days.market_cap', 'number') }} as asset_market_cap,
         {{ dq_reasons([
             ('unknown_party', 'parties.party_hk is null'),
             ('unknown_asset', 'assets.is_listed is null or not assets.is_listed'),
@@ -216,8 +216,5 @@ select built.*
 from built
 {%- if adding %}
 left join {{ this }} held on built.transaction_hk = held.transaction_hk
-where held.transaction_hk is null
-    {%- for column in model['columns'] %}
-   or built.{{ column }} is distinct from held.{{ column }}
-    {%- endfor %}
+where held.transaction_hk is null or {{ says_otherwise('built', 'held') }}
 {%- endif %}
