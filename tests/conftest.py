@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tickvault.core import redaction
@@ -18,13 +19,36 @@ from tickvault.lake import Lake
 from tickvault.local import postgres
 from tickvault.local.engines import postgres_environment
 from tickvault.local.snowflake.process import Emulator, start
+from tickvault.local.snowflake.sessions import Limits
+
+# How long an example takes says nothing of the code where six other processes are at work.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
+
+
+LONGEST = ("dbt", "integration", "contract", "charts", "unit")
+"""Folders by how long their modules take."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and on one all that share the built warehouse: it takes longest to make."""
+    """Keep a module's tests on one worker, and on one all that share a built warehouse.
+
+    What takes long begins first, the warehouses before all: begun last, they would keep one worker busy while others
+    idle.
+    """
     for item in items:
-        shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("warehouse" if shared else item.path.name))
+        item.add_marker(pytest.mark.xdist_group([*_warehouses(item), item.path.name][0]))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    folder = item.path.parent.name
+    return not _warehouses(item), LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+
+def _warehouses(item: pytest.Item) -> list[str]:
+    fixtures = getattr(item, "fixturenames", ())
+    return [name for name in ("snowflake_dbt", "postgres_dbt") if name in fixtures]
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +91,8 @@ def postgres_settings(postgres_database: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """A running Snowflake emulator that ends abandoned transactions after 2 seconds."""
-    with start(tmp_path_factory.mktemp("emulator"), idle_seconds=2.0) as running:
+    """A running Snowflake emulator that ends the transactions of who is gone after 2 seconds."""
+    with start(tmp_path_factory.mktemp("emulator"), limits=Limits(idle_seconds=2.0)) as running:
         yield running
 
 

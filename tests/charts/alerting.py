@@ -165,7 +165,7 @@ def prometheus(folder: Path, targets: list[str], scraped: str) -> Iterator[str]:
         container.remove()
 
 
-def until(condition: Any, what: str, seconds: float = 60) -> Any:
+def until(condition: Any, what: str, seconds: float = 300) -> Any:
     """Ask until the answer is one; a refused connection is none."""
     deadline = time.monotonic() + seconds
     while True:

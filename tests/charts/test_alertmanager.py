@@ -123,7 +123,7 @@ def test_a_webhook_that_was_away_hears_of_it_once_and_a_restart_repeats_nothing(
     before = Alertmanager(tmp_path, hook.url)
     fired = Fired(before.url, name="LakeUnhealthy")
     for _ in range(2):
-        assert hook.asked.acquire(timeout=20)
+        assert hook.asked.acquire(timeout=300)
     hook.status = 200
     assert hook.next()["title"] == "[FIRING:1] critical LakeUnhealthy"
     docker("stop", before.id)

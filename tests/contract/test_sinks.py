@@ -579,12 +579,12 @@ class _loader:  # noqa: N801 - reads as an action
             send.send([(p.id, sink.write(self.stream, p, f"run-{_unique()}")) for p in self.packages])
 
     def wait(self) -> int | None:
-        self.process.join(60)
+        self.process.join(600)
         return self.process.exitcode
 
     def results(self) -> list[tuple[str, LoadResult]]:
         """Wait for the loader's results."""
-        results = self.pipe.recv() if self.pipe.poll(60) else []
+        results = self.pipe.recv() if self.pipe.poll(600) else []
         assert self.wait() == 0
         return results
 
@@ -623,7 +623,7 @@ def test_killed_while_it_forgets_a_target_holds_what_it_held(sink: Sink, target:
 
     child = multiprocessing.get_context("fork").Process(target=forget)
     child.start()
-    child.join(60)
+    child.join(600)
     assert child.exitcode == 137
     if target.name == "snowflake":
         time.sleep(2.5)  # the emulator ends an abandoned transaction after 2 seconds

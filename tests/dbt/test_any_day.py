@@ -72,10 +72,10 @@ def traded(shares: list[Share]) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def stages(
-    postgres_database: str, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
+    postgres_uri: str, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
 ) -> list[Stage]:
     """The three builds: raw rows are overwritten by those of later loads, as the sink does it."""
-    warehouse = Postgres(postgres_database)
+    warehouse = Postgres.fresh(postgres_uri, "any_day")
     dbt = Dbt(warehouse, tmp_path_factory.mktemp("dbt-any-day"))
     rows: dict[tuple[str, date], Row] = {}
     found, before = [], None

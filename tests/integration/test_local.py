@@ -204,11 +204,14 @@ def test_a_killed_postgresql_is_started_again_under_its_users(base: Path) -> Non
     assert one(base, "select 5") == 5
     again = postmaster(base)
     again.kill()
-    until(
-        lambda: (base / "demo" / "postgres" / "postmaster.pid").exists() and postmaster(base) != again, "it is mended"
-    )
-    with suppress(psycopg.OperationalError):
-        reader(base).close()
+    again.wait(PATIENCE)
+
+    def mended() -> bool:
+        with suppress(psycopg.OperationalError), reader(base) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+        return False
+
+    until(mended, "it is mended without anybody asking for it")
 
 
 def test_a_killed_emulator_wakes_again_at_the_next_call(base: Path) -> None:

@@ -58,7 +58,7 @@ def _make_bucket(url: str) -> None:
     client = boto3.client(
         "s3", endpoint_url=url, aws_access_key_id="tickvault", aws_secret_access_key=SECRET, region_name="us-east-1"
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while True:
         try:
             client.create_bucket(Bucket="tickvault")

@@ -88,7 +88,7 @@ def test_a_build_waits_for_what_is_arriving(
             assert not waiting.done()
         for run in runs:
             ledger.runs.finish(run, "complete", 0, {}, {})
-        assert waiting.result(30)
+        assert waiting.result(300)
     assert journal.arriving() == []
     ledger._db.rows(
         "UPDATE data_platform.runs SET status = 'running', started_at = now() - interval '1 hour' RETURNING 1"

@@ -17,7 +17,7 @@ _STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _
 
 
 def _until(said: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 300
     while not said():
         assert time.monotonic() < deadline
         time.sleep(0.02)

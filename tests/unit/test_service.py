@@ -41,13 +41,13 @@ class Running:
 
     def get(self, path: str, body: bytes | None = None) -> tuple[int, str]:
         try:
-            with urlopen(Request(self.url + path, body), timeout=10) as answer:
+            with urlopen(Request(self.url + path, body), timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
 
     def end(self) -> tuple[int, list[dict[str, object]]]:
-        _, log = self.process.communicate(timeout=20)
+        _, log = self.process.communicate(timeout=300)
         return self.process.returncode, [json.loads(line) for line in log.splitlines()]
 
 
@@ -64,7 +64,7 @@ def running(code: str, drain: float = 15.0) -> Iterator[Running]:
 
 
 def _until(said: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 300
     while not said():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -107,7 +107,7 @@ def slow(body, headers):
 serve(routes={{("POST", "/slow"): slow}})
 """
     with running(code) as service:
-        client = socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=10)
+        client = socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), timeout=60)
         client.sendall(b"POST /slow HTTP/1.0\r\nContent-Type: text/x\r\nContent-Length: 2\r\n\r\nhi")
         _until(begun.exists)
         service.process.send_signal(signal.SIGTERM)
@@ -119,7 +119,7 @@ serve(routes={{("POST", "/slow"): slow}})
 
 @pytest.mark.parametrize("again", [True, False], ids=["second signal", "drain over"])
 def test_work_that_does_not_end_is_given_up(again: bool) -> None:
-    with running("serve(lambda service: time.sleep(600))", drain=15 if again else 0.3) as service:
+    with running("serve(lambda service: time.sleep(600))", drain=600 if again else 0.3) as service:
         service.process.send_signal(signal.SIGTERM)
         if again:
             _until(lambda: service.get("/readyz")[0] == 503)
@@ -225,7 +225,7 @@ serve(routes={
 def test_a_body_says_its_length_and_is_not_endless(length: str, status: int) -> None:
     routes = {("POST", "/x"): lambda _body, _headers: (200, "")}
     with listening(Service("probe"), "127.0.0.1", 0, routes) as url:
-        client = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10)
+        client = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=60)
         client.sendall(f"POST /x HTTP/1.0\r\nContent-Length: {length}\r\n\r\n".encode())
         assert client.makefile("rb").readline().split()[1] == str(status).encode()
         client.close()
@@ -264,7 +264,7 @@ def test_a_child_is_told_to_stop_and_its_exit_code_is_ours() -> None:
         assert service.process.stdout.readline() == "up\n"
         assert service.get("/healthz") == (200, "ok")
         service.process.send_signal(signal.SIGTERM)
-        _, log = service.process.communicate(timeout=20)
+        _, log = service.process.communicate(timeout=300)
     assert service.process.returncode == 7
     assert "told\n" in log
 

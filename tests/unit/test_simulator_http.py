@@ -38,7 +38,7 @@ def simulator(running):
 
 
 def get(simulator, path, **options):
-    return requests.get(simulator.url + path, timeout=10, **options)
+    return requests.get(simulator.url + path, timeout=60, **options)
 
 
 def shape(value):
@@ -157,7 +157,7 @@ def test_freecryptoapi_numbers_are_text(simulator):
 def test_news_articles_and_rss_agree(simulator):
     addresses = get(simulator, "/news/list?id=bitcoin&limit=5").json()
     assert len(addresses) == len(set(addresses)) == 5
-    pages = [requests.get(address, timeout=10).text for address in addresses]
+    pages = [requests.get(address, timeout=60).text for address in addresses]
     tags = [dict(re.findall(r'<meta property="([^"]+)" content="([^"]*)">', page)) for page in pages]
     times = [datetime.fromisoformat(tag["article:published_time"]) for tag in tags]
     assert times == sorted(times, reverse=True)
@@ -178,7 +178,7 @@ def test_the_clock_moves_prices_and_the_same_instant_repeats_them(simulator):
     assert get(simulator, path).json() == first
     simulator.set_clock(None)
     assert get(simulator, "/_control/clock").json()["frozen"] is False
-    assert requests.put(f"{simulator.url}/_control/clock", json={"now": "2026-11-20"}, timeout=10).status_code == 400
+    assert requests.put(f"{simulator.url}/_control/clock", json={"now": "2026-11-20"}, timeout=60).status_code == 400
 
 
 @pytest.mark.parametrize("kind", ["429", "418", "451", "401", "500"])
@@ -285,7 +285,7 @@ def test_the_command_prints_its_addresses_and_ends_on_sigterm():
         url = server.stdout.readline().removeprefix("listening on ").strip()
         exports = dict(server.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(6))
         assert exports["BINANCE_BASE_URL"] == f"'{url}/binance'"
-        health = requests.get(f"{url}/_control/health", timeout=10).json()
+        health = requests.get(f"{url}/_control/health", timeout=60).json()
         assert health == {"status": "ok", "seed": 3, "now": "2026-11-20T13:00:00Z"}
         server.send_signal(signal.SIGTERM)
         assert server.wait(10) == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
+from tickvault.local.snowflake.sessions import Limits
 
 
 @click.group()
@@ -24,13 +24,19 @@ def command() -> None:
 )
 @click.option(
     "--idle-seconds",
-    default=IDLE_SECONDS,
+    default=Limits.idle_seconds,
     show_default=True,
-    help="Roll back and end a session that leaves its transaction untouched for so long.",
+    help="Roll back and end a session that leaves its transaction untouched for so long, once its client is gone.",
+)
+@click.option(
+    "--connected-seconds",
+    default=Limits.connected_seconds,
+    show_default=True,
+    help="The same while its client is still connected.",
 )
 @click.option(
     "--statement-seconds",
-    default=STATEMENT_SECONDS,
+    default=Limits.statement_seconds,
     show_default=True,
     help="Cancel a statement that runs for so long.",
 )
@@ -41,6 +47,7 @@ def serve(
     port: int,
     data_dir: Path,
     idle_seconds: float,
+    connected_seconds: float,
     statement_seconds: float,
     with_parent: bool,
     inherited: int | None,
@@ -55,5 +62,5 @@ def serve(
     def announce(host: str, port: int) -> None:
         click.echo(f"listening on http://{host}:{port}")
 
-    limits = {"idle_seconds": idle_seconds, "statement_seconds": statement_seconds}
-    run(data_dir, host, port, **limits, announce=announce, with_parent=with_parent, inherited=inherited)
+    limits = Limits(idle_seconds, connected_seconds, statement_seconds)
+    run(data_dir, host, port, limits=limits, announce=announce, with_parent=with_parent, inherited=inherited)

@@ -180,6 +180,7 @@ def create_reader(uri: str, password: str = "") -> str:
         if password:
             connection.run(f"ALTER ROLE {READER} PASSWORD '{connection.scrambled(password, READER)}'")
         connection.run(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
+        connection.run(f"ALTER ROLE {READER} SET search_path = public, marts, semantic")
         connection.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         database = quoted(str(connection.one("SELECT current_database()")[0]))
         connection.run(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")

@@ -1,12 +1,11 @@
 """What an engine lets the reader see: relations and their columns, and near names for one that is unknown."""
 
+import difflib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
-from tickvault.core.suggestion import suggestion
 from tickvault.query.read import Ask
 
 _MOST = 100_000
@@ -72,8 +71,8 @@ class Catalogue:
         return found[0]
 
     def near(self, name: str) -> str:
-        """Suggest relations and columns like this one, with the schema where it is needed; "" when there are none."""
-        return suggestion(name.lower(), self._sayable(name), otherwise="see \\dt", most=3, quoted=False)
+        """Suggest relations and columns like this one, with the schema where it is needed."""
+        return self._nearest(name.lower(), cutoff=0.6) or "see \\dt"
 
     def hint(self, message: str) -> str:
         """Return «did you mean …?» for an engine's message about something unknown, "" for any other."""
@@ -89,17 +88,21 @@ class Catalogue:
                 return said
         return ""
 
-    def _nearest(self, name: str) -> str:
-        whole = suggestion(name, self._sayable(name), otherwise="", most=3, cutoff=0.7, quoted=False)
-        last = name.rsplit(".", 1)[-1]
-        return whole or suggestion(last, self._sayable(last), otherwise="", most=3, cutoff=0.7, quoted=False)
+    def _nearest(self, name: str, cutoff: float = 0.7) -> str:
+        """Suggest what is like the name, else what is like its last part."""
+        for part in dict.fromkeys((name, name.rsplit(".", 1)[-1])):
+            sayable = self._sayable(part)
+            if near := difflib.get_close_matches(part, sayable, cutoff=cutoff):
+                return f"did you mean {' or '.join(dict.fromkeys(sayable[word] for word in near))}?"
+        return ""
 
-    def _sayable(self, name: str) -> Iterable[str]:
-        """Give the names of the kind that was typed: with a schema or without."""
-        tables = [f"{s}.{t}" if "." in name or s != "public" else t for s, t in self.relations]
-        bare = [] if "." in name else [t for _, t in self.relations]
-        columns = {c.name for columns in self.relations.values() for c in columns} if "." not in name else set()
-        return list(dict.fromkeys([*tables, *bare, *sorted(columns)]))
+    def _sayable(self, name: str) -> dict[str, str]:
+        """Give what a name of this kind, with a schema or without, is compared with, and what to say then."""
+        tables = {(s, t): t if s == "public" else f"{s}.{t}" for s, t in self.relations}
+        if "." in name:
+            return {f"{s}.{t}": said for (s, t), said in tables.items()}
+        columns = {c.name: c.name for columns in self.relations.values() for c in columns}
+        return columns | {t: said for (_, t), said in tables.items()}
 
 
 def _typed(name: object) -> str:

@@ -25,10 +25,15 @@ _COLUMNS = {
     " 1.0::float8 AS share_factor, (observed_at AT TIME ZONE 'UTC')::date AS price_date,"
     " observed_at AT TIME ZONE 'UTC' AS observed_at",
     "bar": "symbol, 'crypto', source, quote_currency, false, close, 1.0::float8, date, observed_at AT TIME ZONE 'UTC'",
-    "share": "ticker, 'stock', source, quote_currency, false, close_price,"
-    " exp(sum(ln(CASE WHEN stock_splits > 0 THEN stock_splits ELSE 1 END)) OVER (PARTITION BY ticker ORDER BY date)),"
-    " date, observed_at AT TIME ZONE 'UTC'",
+    "share": "ticker, 'stock', source, quote_currency, false, close_price, compared, date,"
+    " observed_at AT TIME ZONE 'UTC'",
 }
+_COMPARED = """(SELECT *, coalesce({known} * exp(sum(ln(CASE WHEN stock_splits > 0 THEN stock_splits ELSE 1 END))
+        OVER (PARTITION BY ticker ORDER BY date)),
+    exp(sum(ln(CASE WHEN stock_splits > 0 THEN stock_splits ELSE 1 END)) OVER (PARTITION BY ticker))) AS compared
+    FROM public.raw_stock_prices_yfinance) t"""
+"""With what a close is multiplied before it is compared with another day's: ``split_factor`` makes it the close as
+traded, the splits until then make it that of the shares one was. A reading that says nothing knew of every split."""
 _NEWEST = """
 WITH prices AS ({prices}),
 newest AS (
@@ -96,8 +101,11 @@ def _prices(catalogue: Catalogue) -> str:
         return _PUBLISHED
     loaded = {table for schema, table in catalogue.relations if schema == "public"}
     kinds = {"raw_cryptobars": "bar", "raw_stock_prices_yfinance": "share"}
+    share = catalogue.relations.get(("public", "raw_stock_prices_yfinance"), ())
+    known = "split_factor" if any(column.name == "split_factor" for column in share) else "NULL"
+    places = {"raw_stock_prices_yfinance": _COMPARED.format(known=known)}
     found = [
-        f"SELECT {_COLUMNS[kinds.get(stream.name, 'quote')]} FROM public.{stream.name}"
+        f"SELECT {_COLUMNS[kinds.get(stream.name, 'quote')]} FROM {places.get(stream.name, f'public.{stream.name}')}"
         for stream in streams.ALL
         if stream.area is Area.PRICES and stream.name in loaded
     ]

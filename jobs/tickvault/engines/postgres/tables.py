@@ -65,6 +65,16 @@ def changes(stream: Stream) -> str:
     return f"public.{quoted(stream.name + SUFFIX)}"
 
 
+def change_tables(session: PostgresSession) -> list[str]:
+    """Return all change tables there are, qualified and quoted."""
+    rows = session.rows(
+        """SELECT table_name::text FROM information_schema.columns
+        WHERE table_schema = 'public' AND column_name = $1 AND right(table_name, length($2)) = $2 ORDER BY 1""",
+        *(REPLACED_AT, SUFFIX),
+    )
+    return [f"public.{quoted(name)}" for (name,) in rows]
+
+
 def columns(session: PostgresSession, name: str) -> dict[str, str]:
     """Return a table's columns in order and their types, as a statement writes them."""
     return {column: type_ for column, type_, _ in session.rows(_COLUMNS, name)}

@@ -4,12 +4,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tickvault.core.errors import SinkUnavailableError
 from tickvault.local import child
-from tickvault.local.snowflake.server import IDLE_SECONDS, STATEMENT_SECONDS
+from tickvault.local.snowflake.sessions import Limits
 
 _LOG = "emulator.log"
 _LOG_BYTES = 2**20
@@ -44,21 +44,23 @@ class Emulator:
 
 @contextmanager
 def start(
-    data_dir: Path, port: int = 0, *, idle_seconds: float = IDLE_SECONDS, statement_seconds: float = STATEMENT_SECONDS
+    data_dir: Path,
+    port: int = 0,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> Iterator[Emulator]:
     """Start the emulator on a folder and stop it at the end; it also stops when this process is killed.
 
     Args:
         data_dir: Folder of its data; its log is ``emulator.log`` there.
         port: Port to listen on; 0 chooses a free one.
-        idle_seconds: How long a session may leave a transaction untouched before it is ended.
-        statement_seconds: How long a statement may run before it is cancelled.
+        limits: What sessions and statements may take.
 
     Raises:
         SinkUnavailableError: It did not start; the log's end is in the message.
     """
-    limits = {"--port": port, "--idle-seconds": idle_seconds, "--statement-seconds": statement_seconds}
-    arguments = [str(word) for option in limits.items() for word in option]
+    options = {"port": port} | asdict(limits)
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     process = _serve(data_dir, arguments, stdout=subprocess.PIPE)
     try:
         yield Emulator("127.0.0.1", _announced_port(process, data_dir / _LOG), process.pid)

@@ -14,25 +14,22 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tickvault.core.errors import ConfigError
 from tickvault.local import parent
 from tickvault.local.snowflake import leftovers, patches
-from tickvault.local.snowflake.sessions import Sessions, close
+from tickvault.local.snowflake.sessions import Limits, Sessions, close
 
 if TYPE_CHECKING:
     from fakesnow.instance import FakeSnow
     from starlette.applications import Starlette
     from starlette.responses import Response
 
-IDLE_SECONDS = 5.0
-"""How long a session may leave a transaction untouched before it counts as abandoned."""
-STATEMENT_SECONDS = 300.0
-"""How long one statement may run; nothing that belongs here takes minutes."""
-_LOCK_WAIT = 10.0
+_LOCK_WAIT = 30.0
+_KEEP_ALIVE_SECONDS = 3600
 _OVER = "000630"
 
 
@@ -41,8 +38,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    idle_seconds: float = IDLE_SECONDS,
-    statement_seconds: float = STATEMENT_SECONDS,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
     announce: Callable[[str, int], None] | None = None,
     with_parent: bool = False,
     inherited: int | None = None,
@@ -53,8 +49,7 @@ def serve(
         data_dir: Folder of the data, made if missing; one server at a time.
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
-        idle_seconds: How long a session may leave a transaction untouched.
-        statement_seconds: How long one statement may run; then it is cancelled, as Snowflake's time-out does.
+        limits: What sessions and statements may take.
         announce: Called with host and port once connections are accepted.
         with_parent: Also stop when standard input ends, which it does when the parent process is gone.
         inherited: Number of a socket that listens already, instead of host and port.
@@ -65,6 +60,7 @@ def serve(
     import uvicorn
 
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # fakesnow's own way
+    warnings.filterwarnings("ignore", ".*doesn't match a supported version")  # of the chardet that sqlfluff brings
     data_dir = data_dir.expanduser().resolve()
     patches.apply(data_dir / "stage")
     engine = _open(data_dir)
@@ -80,9 +76,17 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     ready = (lambda: announce(host, listener.getsockname()[1])) if announce else (lambda: None)
+
+    def connected(client: object) -> bool:
+        return any(getattr(each, "client", None) == client for each in server.server_state.connections)
+
+    fakesnow_server: Any = importlib.import_module("fakesnow.server")  # its package has a function of that name
+    fakesnow_server.shared_fs = engine
+    sessions = Sessions(fakesnow_server.sessions, limits, connected)
     config = uvicorn.Config(
-        _application(engine, data_dir / "stage", idle_seconds, statement_seconds, ready),
+        _application(engine, data_dir / "stage", sessions, limits.statement_seconds, ready),
         log_level="warning",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
         lifespan="on",
     )
@@ -101,8 +105,10 @@ def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
             return _attach(data_dir)
         except duckdb.IOException as error:
             # A predecessor that was just told to stop still holds the files for a moment.
-            if "lock" not in str(error) or time.monotonic() > deadline:
-                raise ConfigError(f"the emulator cannot open {data_dir}; is another one serving it? {error}") from error
+            held = "Could not set lock" in str(error)
+            if not held or time.monotonic() > deadline:
+                why = "is another one serving it?" if held else "remove it to begin anew:"
+                raise ConfigError(f"the emulator cannot open {data_dir}; {why} {error}") from error
             time.sleep(0.2)
 
 
@@ -137,16 +143,14 @@ def _refused(message: str, code: str = "000603") -> "Response":
 
 
 def _application(
-    engine: "FakeSnow", stage: Path, idle_seconds: float, statement_seconds: float, ready: Callable[[], None]
+    engine: "FakeSnow", stage: Path, sessions: Sessions, statement_seconds: float, ready: Callable[[], None]
 ) -> "Starlette":
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    fakesnow_server: Any = importlib.import_module("fakesnow.server")  # its package has a function of that name
-    fakesnow_server.shared_fs = engine
-    sessions = Sessions(fakesnow_server.sessions, idle_seconds)
+    fakesnow_server: Any = importlib.import_module("fakesnow.server")
 
     async def query(request: Request) -> Response:
         try:
@@ -154,7 +158,8 @@ def _application(
         except fakesnow_server.ServerError:
             token = ""  # fakesnow answers it itself, with 401
         await request.body()  # so that all that can still arrive is the client's end
-        async with sessions.using(token, statement_seconds, request.is_disconnected) as limit:
+        client = request.client and tuple(request.client)
+        async with sessions.using(token, statement_seconds, client, request.is_disconnected) as limit:
             response: Response = await fakesnow_server.query_request(request)
         if limit.over:
             return _refused(f"Statement reached its timeout of {statement_seconds:g} second(s) and was canceled", _OVER)
@@ -181,6 +186,8 @@ def _application(
         ready()
         yield
         watchers.cancel()
+        with suppress(asyncio.CancelledError):
+            await watchers
         sessions.close()
         engine.duck_conn.close()
 

@@ -2,7 +2,7 @@
 
 A client that is killed says no good-bye, and its open transaction would make everybody else's updates of the same rows
 fail for ever. Its session is ended as a whole: were only the transaction rolled back, the client's COMMIT would still
-be answered with success.
+be answered with success. A client whose connection is still open is only slow, and gets more time.
 """
 
 import asyncio
@@ -25,6 +25,22 @@ _TICK = 0.5
 class _Use:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: float = field(default_factory=time.monotonic)
+    client: object = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What sessions and statements may take, in seconds.
+
+    Args:
+        idle_seconds: How long a session may leave a transaction untouched once its client is gone.
+        connected_seconds: How long while its client is still connected: on a busy machine it may be slow.
+        statement_seconds: How long one statement may run; then it is cancelled, as Snowflake's time-out does.
+    """
+
+    idle_seconds: float = 5.0
+    connected_seconds: float = 60.0
+    statement_seconds: float = 300.0
 
 
 @dataclass
@@ -40,22 +56,31 @@ class Sessions:
 
     Args:
         connections: The server's own map of token to connection.
-        idle_seconds: How long a session may leave its transaction untouched.
+        limits: How long a session may leave its transaction untouched.
+        connected: Whether the connection from this address is.
     """
 
-    def __init__(self, connections: "dict[str, FakeSnowflakeConnection]", idle_seconds: float) -> None:
-        self._connections, self._idle_seconds = connections, idle_seconds
+    def __init__(
+        self,
+        connections: "dict[str, FakeSnowflakeConnection]",
+        limits: Limits,
+        connected: Callable[[object], bool],
+    ) -> None:
+        self._connections, self._limits, self._connected = connections, limits, connected
         self._uses: dict[str, _Use] = {}
         self._last = time.monotonic()
 
     @asynccontextmanager
-    async def using(self, token: str, seconds: float, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[Limit]:
+    async def using(
+        self, token: str, seconds: float, client: object, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Limit]:
         """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
 
         A statement that runs for longer than the seconds is interrupted, and so is one whose client is gone: a build
-        that was killed would else go on beside the next one.
+        that was killed would else go on beside the next one. The client is the address it asks from.
         """
         use, limit = self._uses.setdefault(token, _Use()), Limit()
+        use.client = client
 
         def interrupt() -> None:
             if connection := self.connection(token):
@@ -93,7 +118,8 @@ class Sessions:
         for token, connection in list(self._connections.items()):
             use = self._uses.setdefault(token, _Use())
             idle = now - use.last
-            if idle > self._idle_seconds and not use.lock.locked() and _in_transaction(connection):
+            longest = self._limits.connected_seconds if self._connected(use.client) else self._limits.idle_seconds
+            if idle > longest and not use.lock.locked() and _in_transaction(connection):
                 log.warning("a session left its transaction idle for %.0f s: rolled back and ended", idle)
                 close(connection)
                 del self._connections[token]
