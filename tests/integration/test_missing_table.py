@@ -1,6 +1,6 @@
 """A mistyped name in a question to Snowflake is named, with what comes near it; a bare account is to be set up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -17,14 +17,13 @@ def settings(make_settings: Callable[..., Settings], snowflake_settings: dict[st
 
 
 @pytest.fixture
-def tables(settings: Settings) -> Iterator[None]:
+def tables(settings: Settings) -> None:
     with closing(Connection(settings)) as connection:
         database = settings.snowflake_database
         for schema in ("RAW", "MARTS"):
             connection.run(f"CREATE SCHEMA IF NOT EXISTS {database}.{schema}")
         connection.run(f"CREATE TABLE IF NOT EXISTS {database}.RAW.RAW_CUSTOMERS (ID INT)")
         connection.run(f"CREATE OR REPLACE VIEW {database}.MARTS.DIM_ASSET AS SELECT 1 AS ID")
-    return
 
 
 def said(settings: Settings, sql: str) -> tuple[type[PlatformError], str]:
