@@ -4,6 +4,7 @@ Raw tables are made and loaded first; that is not measured. Then: a first build 
 rows (the parsed project is kept), one after new rows in the 5-minute selection, and one after none. CPU seconds are
 those of the dbt process alone: engines run elsewhere, and a busy machine tells in the difference.
 
+    python benchmarks/warehouse.py --target dev-postgres
     python benchmarks/warehouse.py --target dev-snowflake
     python benchmarks/warehouse.py --target dev-trino --transactions 1000000     # needs docker
 """
@@ -27,15 +28,16 @@ import lakehouse  # noqa: E402 - of the tests: the same rows and engines
 import pyarrow as pa  # noqa: E402
 import pyarrow.compute as pc  # noqa: E402
 import raw_data  # noqa: E402
-from warehouse import Snowflake, Trino, Warehouse  # noqa: E402
+from warehouse import Postgres, Snowflake, Trino, Warehouse  # noqa: E402
 
 from tickvault.core.settings import Settings  # noqa: E402
 from tickvault.engines.postgres.connection import Connection  # noqa: E402
+from tickvault.ledger import Ledger  # noqa: E402
 from tickvault.local import postgres  # noqa: E402
 from tickvault.local.engines import postgres_environment  # noqa: E402
 from tickvault.local.snowflake.process import start as start_emulator  # noqa: E402
 from tickvault.market import streams  # noqa: E402
-from tickvault.warehouse.target import target  # noqa: E402
+from tickvault.warehouse.target import TARGETS, target  # noqa: E402
 
 FIVE_MINUTES = ("raw_cryptoprices_binance+", "raw_cryptoprices_coingecko+")
 SHOWN = 12
@@ -62,7 +64,11 @@ def engines(name: str, folder: Path) -> Iterator[tuple[Warehouse, str]]:
     if name == "dev-trino":
         with lakehouse.start(folder) as running:
             uri = running.postgres_uri()
-            yield Trino("127.0.0.1", running.trino_port, uri), uri
+            yield Trino(uri, port=running.trino_port), uri
+        return
+    if name == "dev-postgres":
+        with postgres.start(folder / "postgres") as uri:
+            yield Postgres(uri), uri
         return
     with start_emulator(folder / "emulator") as emulator, postgres.start(folder / "postgres") as uri:
         yield Snowflake(emulator.environment(), "TICKVAULT"), uri
@@ -107,7 +113,7 @@ def nodes(settings: Settings) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--target", default="dev-snowflake", choices=("dev-snowflake", "dev-trino"))
+    parser.add_argument("--target", default="dev-snowflake", choices=[t.name for t in TARGETS])
     parser.add_argument("--transactions", type=int, default=150_000)
     parser.add_argument("--days", type=int, default=400)
     options = parser.parse_args()
@@ -124,7 +130,8 @@ def main() -> None:
                 "SEEDS_PATH": str(ROOT / "seeds"), "TICKVAULT_HOME": str(folder), "LAKE_PATH": str(folder / "lake"),
             }  # fmt: skip
             settings = Settings.load(_env_file=None, **{k.lower(): v for k, v in variables.items()})
-            note(settings, options.target, "first")
+            with Ledger.open(settings):  # which makes its tables
+                note(settings, options.target, "first")
             measure("first build, with parsing", variables, options.target)
             measure("the same again (--force)", variables, options.target, "--force")
             nodes(settings)

@@ -1,6 +1,6 @@
-"""Draws the vault and the marts from the dbt project itself: ``python docs/erd.py`` writes ``docs/erd.md``.
+"""Draws the vault and the marts from the dbt project itself: ``python docs/erd.py`` writes ``docs/ERD/README.md``.
 
-The vault's hubs, links and satellites are what their macros noted in the manifest (``describe_vault``); the columns of
+The vault's tables are what their macros noted in the manifest (``describe_vault``, ``describe_pit``); the columns of
 a mart are its contract and its references are its ``relationships`` tests. Nothing is connected to.
 """
 # ruff: noqa: INP001 - a script
@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "erd.md"
+PAGE = ROOT / "docs" / "ERD" / "README.md"
 INTRODUCTION = """# The warehouse, drawn from the project
 
+![Hubs, links between them, and what describes either](vault.svg)
+
 Made by `python docs/erd.py` from dbt's manifest; a test fails when it is out of date. Hash columns are keys; every
-vault table also has `record_source`, `package_id` and `load_timestamp`.
+table of the raw vault also has `record_source`, `package_id` and `load_timestamp`, and two ghost records.
+
+| Name | Kind |
+|---|---|
+| `hub_…`, `link_…`, `sat_…` | hubs, links and satellites of the raw vault |
+| `nhl_…` | a non-historised link: events, described by the link itself |
+| `sat_eff_…` | an effectivity satellite: from when to when a relation is in force |
+| `link_news_asset` | a computed link of the business vault: by a rule, whose version it names |
+| `pit_…` | point-in-time tables of the business vault: which row of each satellite holds when |
+| `bridge_…` | a bridge of the business vault: what several links lead to |
 """
 LINEAGE = {"record_source", "package_id", "load_timestamp"}
 
@@ -53,12 +64,14 @@ def _diagram(lines: Any) -> str:
 
 
 def _vault(models: list[dict[str, Any]]) -> Iterator[str]:
-    hubs = {m["config"]["meta"]["vault"]["hk"]: m["name"] for m in models if m["name"].startswith("hub_")}
+    parents = {m["config"]["meta"]["vault"]["hk"]: m["name"] for m in models if m["name"].startswith(("hub_", "link_"))}
     for model in models:
         vault = model["config"]["meta"]["vault"]
         for hk in vault["hubs"]:
-            arrow = "||--o{" if vault["kind"] == "link" else "||--|{"
-            yield f"{hubs[hk]} {arrow} {model['name']} : {hk}"
+            arrow = "||--|{" if vault["kind"] == "satellite" else "||--o{"
+            yield f"{parents[hk]} {arrow} {model['name']} : {hk}"
+        for satellite, hk in vault.get("satellites", {}).items():
+            yield f"{satellite} ||--o{{ {model['name']} : {hk}"
     for model in models:
         vault = model["config"]["meta"]["vault"]
         columns = {name: type_ for name, type_ in vault["columns"].items() if name not in LINEAGE}

@@ -15,3 +15,8 @@ def datediff(start: str, end: str, datepart: str) -> str:
 def generate_series(upper_bound: int) -> str:
     """Return the text sqlfluff is to see."""
     return f"select {upper_bound} as generated_number"
+
+
+def date_trunc(datepart: str, moment: str) -> str:
+    """Return the text sqlfluff is to see."""
+    return f"date_trunc('{datepart}', {moment})"

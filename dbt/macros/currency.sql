@@ -35,3 +35,14 @@ cast(
 {% macro only_usd(relation, column) -%}
 {{ as_type('case when ' ~ relation ~ '.is_usd then ' ~ relation ~ '.' ~ column ~ ' end', 'float') }} as {{ column }}
 {%- endmacro %}
+
+{# Whether a source of coins gives its volume in the quote currency alone: rows from before `quote_volume` have it in `volume`. #}
+{% macro counts_in_quote_currency(source) -%}
+({%- for name in var('quote_volume_sources') %}{{ source }} like '{{ name }}%'{{ ' or ' if not loop.last }}{% endfor -%})
+{%- endmacro %}
+
+{# Whether two bars of an asset are of one series: of one source, in one currency; coins that stand for the dollar are dollars. #}
+{% macro same_series(one, other) -%}
+({{ one }}.source = {{ other }}.source and {{ one }}.is_usd = {{ other }}.is_usd
+    and ({{ one }}.is_usd or {{ one }}.quote_currency = {{ other }}.quote_currency))
+{%- endmacro %}

@@ -3,7 +3,7 @@
   {{- return({
       'key': 'varchar', 'text': 'varchar', 'number': 'decimal(38,10)',
       'price': 'decimal(38,18)', 'date': 'date', 'time': 'timestamp(6)',
-      'integer': 'bigint', 'float': 'double', 'flag': 'boolean',
+      'integer': 'bigint', 'float': 'double precision', 'flag': 'boolean',
   }[type]) -}}
 {%- endmacro %}
 

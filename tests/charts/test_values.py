@@ -90,6 +90,10 @@ def test_subcharts_are_links_to_their_folders() -> None:
             "prefect: ingress.enabled needs ingress.host",
         ),
         (
+            {"global": {"generateSecrets": True, "build": ["postgresql"]}},
+            "global.build names postgresql: take of postgres, snowflake and trino.",
+        ),
+        (
             {"global": {"generateSecrets": True}, "trino": {"catalogs": {"kafka": {"enabled": True}}}},
             "trino.catalogs.kafka.enabled needs a Kafka",
         ),

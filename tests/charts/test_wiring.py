@@ -40,6 +40,8 @@ def test_jobs_are_made_where_their_engine_is() -> None:
     assert "dbt-trino" in _cronjobs("production")
     assert "dbt-trino" not in _cronjobs("without-trino")
     assert "reconcile" not in _cronjobs("without-prefect")
+    assert "dbt-postgres" in _cronjobs("minimal")
+    assert not [name for name in ("local", "full", "external", "production") if "dbt-postgres" in _cronjobs(name)]
     assert not [
         item
         for item in release("without-prefect")

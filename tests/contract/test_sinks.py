@@ -54,6 +54,7 @@ STREAM = Stream(
     "raw_contract", SCHEMA, ("symbol", "date"), "observed_at", "raw-data/contract", "RAW_CONTRACT", Area.PRICES
 )
 Row = dict[str, Any]
+MERGING = ("between_changes_and_merge", "between_merge_and_late", "between_merge_and_commit")
 
 
 class Target(ABC):
@@ -76,17 +77,27 @@ class Target(ABC):
 
     def rows(self, stream: Stream = STREAM) -> list[Row]:
         """Return all rows without the time of loading."""
-        names = [*stream.landed_schema.names, "package_id"]
+        names = self.names(stream)
         return [dict(zip(names, r, strict=True)) for r in self.query(stream, ", ".join(names))]
 
+    def names(self, stream: Stream = STREAM) -> list[str]:
+        """Return the names of what ``rows`` and ``states`` return."""
+        return [*stream.landed_schema.names, "package_id"]
+
+    def states(self, stream: Stream = STREAM) -> set[tuple[Any, ...]]:
+        """Return all states of the change table without the time of loading."""
+        changes = replace(stream, name=f"{stream.name}_changes", warehouse_table=f"{stream.warehouse_table}_CHANGES")
+        return set(self.query(changes, ", ".join(self.names(stream))))
+
     def checksum(self, stream: Stream = STREAM) -> str:
-        """Return a checksum of all rows without the time of loading."""
-        return hashlib.sha256(repr(self.rows(stream)).encode()).hexdigest()
+        """Return a checksum of all rows and states without the time of loading."""
+        states = sorted(self.states(stream), key=repr) if stream.write_mode is WriteMode.UPSERT else []
+        return hashlib.sha256(repr([self.rows(stream), states]).encode()).hexdigest()
 
 
 class PostgresTarget(Target):
     name = "postgres"
-    crash_points = ("after_stage", "after_lock", "between_merge_and_commit", "after_commit")
+    crash_points = ("after_stage", "after_lock", *MERGING, "after_commit")
 
     def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
         order = ", ".join(stream.primary_key) or "1"
@@ -97,7 +108,7 @@ class PostgresTarget(Target):
 
 class SnowflakeTarget(Target):
     name = "snowflake"
-    crash_points = ("after_put", "after_copy", "after_lock", "between_merge_and_commit", "after_commit")
+    crash_points = ("after_put", "after_copy", "after_lock", *MERGING, "after_commit")
 
     def query(self, stream: Stream, columns: str) -> list[tuple[Any, ...]]:
         from tickvault.engines.snowflake.session import Connection
@@ -194,9 +205,32 @@ def test_an_older_package_arriving_last_changes_nothing(sink: Sink, target: Targ
 def test_equal_content_of_a_newer_package_counts_as_unchanged(sink: Sink, target: Target, lake: Lake) -> None:
     rows = (row("BTC", None, note="ä"), row("ETH", "1"))
     sink.write(STREAM, land(lake, *rows), "run")
+    before = target.rows(), target.query(STREAM, "load_timestamp")
     again = land(lake, *rows, revision=1)
     assert sink.write(STREAM, again, "run") == LoadResult(read=2, unchanged=2)
-    assert {r["package_id"] for r in target.rows()} == {again.id}, "the newer version stays"
+    assert (target.rows(), target.query(STREAM, "load_timestamp")) == before, "nothing came, so nothing moves"
+    assert target.states() == set()
+
+
+def test_what_is_replaced_is_kept_with_its_lineage(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", "1", note="ä"), row("ETH", "1")), "run")
+    before = {tuple(r.values()) for r in target.rows() if r["symbol"] == "BTC"}
+    newer = land(lake, row("BTC", "2", NOON + DAY), row("ETH", "1"), slot=NOON + DAY)
+    assert sink.write(STREAM, newer, "run") == LoadResult(read=2, updated=1, unchanged=1)
+    assert target.states() == before
+
+
+def test_what_comes_late_does_not_overwrite_a_row_that_was_seen_since(sink: Sink, target: Target, lake: Lake) -> None:
+    sink.write(STREAM, land(lake, row("BTC", "1")), "run")
+    assert sink.write(STREAM, land(lake, row("BTC", "1"), revision=3), "run").unchanged == 1
+    late = land(lake, row("BTC", "2"), revision=2)
+    assert sink.write(STREAM, late, "run") == LoadResult(read=1, superseded=1)
+    assert prices(target) == {"BTC": 1}
+    assert target.rows()[0]["row_version"].endswith("r0003"), "it was one before and after what came late"
+    assert {(dict(zip(target.names(), s, strict=True))["price"], s[-2][-5:]) for s in target.states()} == {
+        (1, "r0000"),
+        (2, "r0002"),
+    }
 
 
 def test_null_that_becomes_a_value_is_a_change(sink: Sink, target: Target, lake: Lake) -> None:
@@ -360,7 +394,7 @@ def test_killed_while_widening_loses_nothing(target: Target, lake: Lake) -> None
     narrow, wide = priced(MONEY), priced(PRICE)
     old = land(lake, *(row(f"S{n}", close=Decimal(n)) for n in range(5)), stream=narrow)
     fine = land(lake, row("PEPE", close=FINE), revision=1, stream=wide)
-    for point in ("before_widening", "after_widening"):
+    for point in ("before_widening", "after_widening", "before_changes_follow"):
         disturbed = target.fresh()
         with disturbed.sink(lake) as sink:
             sink.write(narrow, old, "run")
@@ -369,6 +403,12 @@ def test_killed_while_widening_loses_nothing(target: Target, lake: Lake) -> None
             assert sink.write(wide, fine, "run").inserted == 1, point
         found = {r["symbol"]: r["close"] for r in disturbed.rows(wide)}
         assert found == {"PEPE": FINE} | {f"S{n}": n for n in range(5)}, point
+        with disturbed.sink(lake) as sink:
+            for revision, more in ((2, FINE), (3, Decimal(1))):
+                again = land(lake, row("PEPE", close=FINE + more, at=NOON + DAY), revision=revision, stream=wide)
+                assert sink.write(wide, again, "run").updated == 1
+        kept = {dict(zip(target.names(wide), state, strict=True))["close"] for state in disturbed.states(wide)}
+        assert kept == {FINE, FINE + FINE}, f"{point}: the change table has the wider type too"
 
 
 def test_loaders_that_widen_at_once_lose_nothing(target: Target, lake: Lake) -> None:
@@ -478,7 +518,8 @@ def test_rows_without_a_key_are_appended_once(sink: Sink, target: Target, lake: 
 
 def test_killed_anywhere_and_run_again_is_as_if_undisturbed(target: Target, lake: Lake) -> None:
     first = land(lake, *(row(f"S{n}", "1") for n in range(5)))
-    second = land(lake, *(row(f"S{n}", "2", NOON + DAY) for n in range(3, 8)), slot=NOON + DAY)
+    late = row("S3", "3", NOON - DAY)
+    second = land(lake, *(row(f"S{n}", "2", NOON + DAY) for n in range(3, 8)), late, slot=NOON + DAY)
     with target.sink(lake) as sink:
         for package in (first, second):
             sink.write(STREAM, package, "run")
@@ -489,7 +530,8 @@ def test_killed_anywhere_and_run_again_is_as_if_undisturbed(target: Target, lake
             sink.write(STREAM, first, "run")
             assert _loader(disturbed, lake, [second], point=point).wait() == 137, point
             result = sink.write(STREAM, second, "run")
-            assert result == LoadResult(read=5, inserted=3, updated=2, already=point == "after_commit"), point
+            taken = LoadResult(read=6, inserted=3, updated=2, duplicates=1)
+            assert result == replace(taken, already=point == "after_commit"), point
             assert sink.loaded() == {first.id, second.id}
         assert disturbed.checksum() == undisturbed, point
 

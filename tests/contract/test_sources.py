@@ -660,6 +660,8 @@ def test_binances_recorded_answer(tmp_path):
     ether = read(("ETH", "ETHBTC", ""), datetime(2021, 11, 29, 5, tzinfo=UTC))
     assert (ether["price_change_24h"], ether["quote_currency"]) == (Decimal("0.00114"), "BTC")
     assert bitcoin["price_unit"] == ether["price_unit"] == 1
+    assert (bitcoin["volume"], bitcoin["quote_volume"]) == (Decimal("43952.845785"), Decimal("360875772.2251384"))
+    assert (ether["volume"], ether["quote_volume"]) == (Decimal("61307.318"), Decimal("4603.64643133"))
 
 
 def test_coingeckos_recorded_answer(tmp_path):
@@ -673,7 +675,7 @@ def test_coingeckos_recorded_answer(tmp_path):
     assert answer.outcomes[-2].detail.startswith("stale: the last price is of 2020-12-04T14:12:07.411000+00:00, older")
     answer = replay(pair, "coingecko_coins_markets.json", tmp_path, coins[1:], datetime(2020, 12, 4, 15, tzinfo=UTC))
     (elite,) = answer.table.to_pylist()
-    assert (elite["price"], elite["volume"]) == (Decimal("0.00001408"), Decimal("5.26"))
+    assert (elite["price"], elite["volume"], elite["quote_volume"]) == (Decimal("0.00001408"), None, Decimal("5.26"))
     assert elite["observed_at"] == datetime(2020, 12, 4, 14, 12, 7, 411000, UTC)
 
 

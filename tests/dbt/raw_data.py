@@ -20,6 +20,8 @@ SEEDS = Path(__file__).parents[2] / "seeds"
 END = datetime(2026, 11, 20, 13, tzinfo=UTC)
 EX_DIVIDEND = date(2026, 11, 3)
 """From this day on a stock is worth 2 % less: closes before it are adjusted."""
+SPLITS = {2: (date(2026, 10, 27), Decimal(4)), 3: (date(2026, 11, 5), Decimal("0.2"))}
+"""The third stock's split and the fourth's reverse split; only the third's rows say what they are adjusted for."""
 TIERS = ("bronze", "silver", "gold", "platinum")
 RISKS = ("low", "medium", "high")
 COUNTRIES = ("VN", "DE", "US", "JP", "BR")
@@ -169,7 +171,8 @@ def _crypto_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) 
                 "high": close * 2,
                 "low": close / 2,
                 "close": close,
-                "volume": Decimal(1000),
+                "volume": None if source == "yfinance" and day.day % 2 else Decimal(1000),
+                "quote_volume": 1000 * close if source == "binance" or day.day % 2 else None,
                 "observed_at": _closing(day),
             }
         )
@@ -179,6 +182,8 @@ def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -
     if (symbol, day) == (assets("stock")[1], GAP):
         return
     close = scaled(cents, 4)
+    number = assets("stock").index(symbol) if symbol in assets("stock") else -1
+    split_day, ratio = SPLITS.get(number, (date.min, Decimal(0)))
     rows["raw_stock_prices_yfinance"].append(
         {
             "ticker": symbol,
@@ -189,6 +194,13 @@ def _stock_bar(rows: dict[str, list[Row]], symbol: str, day: date, cents: int) -
             "close_price": close,
             "adj_close_price": close if day >= EX_DIVIDEND else close * Decimal("0.98"),
             "volume": Decimal(5000),
+            "dividends": close * Decimal("0.02") if day == EX_DIVIDEND else Decimal(0),
+            "stock_splits": ratio if day == split_day else Decimal(0),
+            "split_factor": (ratio if day < split_day else Decimal(1)) if number == min(SPLITS) else None,
+            "pe_ratio": Decimal("21.5"),
+            "week_52_high": close * 3,
+            "week_52_low": close / 4,
+            "avg_volume": Decimal(4000),
             "company_name": f"{symbol} Inc",
             "market_cap": close * 1_000_000,
             "quote_currency": "GBp" if symbol == PENCE else None,
@@ -211,7 +223,8 @@ def _quotes(rows: dict[str, list[Row]], prices: dict[tuple[str, str], Any]) -> N
                     "base_currency": symbol,
                     "quote_currency": "USDT" if shift == 0 else "USD",
                     "price": price(symbol, int(cents[-1 - back]) + shift * 7),
-                    "volume": Decimal("12.5"),
+                    "volume": Decimal("12.5") if source in ("binance", "freecryptoapi") or back == 2 else None,
+                    "quote_volume": None if source == "freecryptoapi" or back == 2 else Decimal("1250.25"),
                     "price_change_24h": scaled(-int(cents[-1 - back]), 6),
                     "source": source,
                     "observed_at": slot - timedelta(seconds=30 + shift, microseconds=120),

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import raw_data
-from warehouse import PROJECT, Trino, Warehouse
+from warehouse import PROJECT, RawPostgres, Trino, Warehouse
 
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Area, Stream
@@ -49,7 +49,7 @@ class Shop:
         names = [f.name for f in stream.landed_schema] + ["package_id", "load_timestamp"]
         values = ", ".join("(" + ", ".join(literal(row.get(name)) for name in names) + ")" for row in rows)
         schema = "RAW" if stream.area is Area.BATCH else "STAGING"
-        postgres = isinstance(self.warehouse, Trino)
+        postgres = isinstance(self.warehouse, RawPostgres)
         table = stream.name if postgres else f"{schema}.{stream.warehouse_table}"
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES {values}"
         if postgres:
@@ -60,7 +60,7 @@ class Shop:
         self.note(package)
 
     def note(self, package: str) -> None:
-        sink = "postgres" if isinstance(self.warehouse, Trino) else "snowflake"
+        sink = "postgres" if isinstance(self.warehouse, RawPostgres) else "snowflake"
         self.ledger(
             """INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id)
             VALUES (%s, %s, 'test', 'test', now(), 'test') RETURNING package_id""",
@@ -79,8 +79,8 @@ class Shop:
         """How many frozen states of fct_transactions there are."""
         if isinstance(self.warehouse, Trino):
             return self.warehouse.query('SELECT count(*) FROM lake.build_marts."fct_transactions$snapshots"')[0][0]
-        sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'GENERATIONS' AND table_name LIKE"
-        return self.warehouse.query(f"{sql} 'FCT_TRANSACTIONS%'")[0][0]
+        sql = "SELECT count(*) FROM information_schema.tables WHERE upper(table_schema) = 'GENERATIONS'"
+        return self.warehouse.query(f"{sql} AND upper(table_name) LIKE 'FCT_TRANSACTIONS%'")[0][0]
 
 
 def literal(value: object) -> str:

@@ -1,23 +1,32 @@
 """Killed while it publishes, and run again: readers see one generation or the next, and the end is the same."""
 
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
-from warehouse import Snowflake, Trino, Warehouse
+from warehouse import Postgres, Snowflake, Trino, Warehouse
 
 from tickvault.core import faults
+from tickvault.core.errors import ConfigError, TableLockedError
 from tickvault.core.settings import Settings
 from tickvault.core.slot import Slot
+from tickvault.engines.postgres.connection import Connection as PostgresConnection
 from tickvault.engines.snowflake.session import Connection
 from tickvault.engines.trino import TrinoSession
 from tickvault.ledger import Ledger
 from tickvault.local.engines import postgres_environment
+from tickvault.local.postgres import create_reader
 from tickvault.local.snowflake.process import Emulator
+from tickvault.query.read import read
 from tickvault.warehouse import publication
+from tickvault.warehouse.postgres_publication import PostgresShelf
 from tickvault.warehouse.publication import Generation, Mart, Shelf, Stamp, publish
 from tickvault.warehouse.snowflake_publication import SnowflakeShelf
 from tickvault.warehouse.target import target
@@ -38,7 +47,7 @@ class Window:
 
     def build(self, value: int) -> None:
         for mart in MARTS:
-            self.warehouse.query(f"CREATE OR REPLACE TABLE {mart.aside}.{mart.name} AS SELECT {value} AS id")
+            self.warehouse.replace(f"{mart.aside}.{mart.name}", f"SELECT {value} AS id")
 
     def publish(self, build: str) -> list[Mart]:
         with self.shelf() as shelf:
@@ -125,6 +134,109 @@ def test_what_readers_had_is_kept() -> None:
     assert publication._retained("noted2", known) == ["noted2", "noted1", "shown"]
     assert publication._retained("new", known[2:]) == ["new", "shown"]
     assert publication._retained("new", []) == ["new"]
+
+
+@dataclass
+class Own:
+    """A database of one's own in PostgreSQL, with what publishes in it."""
+
+    warehouse: Postgres
+    settings: Settings
+
+    @contextmanager
+    def shelf(self) -> Iterator[PostgresShelf]:
+        with PostgresConnection.open(self.settings) as connection, Ledger.open(self.settings) as ledger:
+            yield PostgresShelf(connection, self.settings, ledger, target("dev-postgres"))
+
+    def show(self, mart: Mart, columns: str) -> None:
+        """Build a mart and publish it."""
+        self.warehouse.replace(f"{mart.aside}.{mart.name}", f"SELECT {columns}")
+        with self.shelf() as shelf:
+            publish(shelf, [mart], Stamp(SLOT, "run", f"{time.time_ns():x}"[-12:]))
+
+
+@pytest.fixture
+def own(postgres_uri: str, make_settings: Callable[..., Settings]) -> Own:
+    warehouse = Postgres.fresh(postgres_uri, f"shelf_{time.time_ns()}")
+    reader = create_reader(warehouse.postgres)
+    warehouse.query("CREATE SCHEMA build_marts")
+    fields = {k.lower(): v for k, v in warehouse.environment().items()}
+    return Own(warehouse, make_settings(**fields, postgres_reader_user=reader, lock_wait_seconds=6))
+
+
+def test_killed_in_postgres(own: Own) -> None:
+    _check(Window(own.warehouse, own.shelf))
+    generations = "SELECT count(*) FROM pg_tables WHERE schemaname = 'generations'"
+    assert own.warehouse.query(generations)[0][0] == 3 + 2, "copies that a kill left behind are gone"
+
+
+def test_who_only_reads_sees_what_is_published(own: Own) -> None:
+    own.show(MARTS[0], "1 AS id")
+    _, rows = read(own.settings, "postgres", "SELECT id FROM marts.first_mart", 9)
+    assert rows == [(1,)]
+    for hidden in ("build_marts.first_mart", f"generations.{own.warehouse.generations('first_mart')[0]}"):
+        with pytest.raises(ConfigError, match="permission denied"):
+            read(own.settings, "postgres", f"SELECT id FROM {hidden}", 9)
+
+
+def test_columns_come_and_go_with_the_views_and_the_rights_on_them(own: Own) -> None:
+    mart, run = MARTS[0], own.warehouse.query
+    own.show(mart, "1 AS id, 'x' AS name, 2 AS gone")
+    run("CREATE SCHEMA analysis; CREATE VIEW analysis.ids AS SELECT id FROM marts.first_mart")
+    run("CREATE VIEW analysis.twice AS SELECT 2 * id AS twice FROM analysis.ids")
+    run("CREATE VIEW analysis.lost AS SELECT gone FROM marts.first_mart")
+    run("GRANT USAGE ON SCHEMA analysis TO tickvault_reader; GRANT SELECT ON analysis.twice TO tickvault_reader")
+    run("GRANT SELECT ON marts.first_mart TO pg_monitor")
+    own.show(mart, "1 AS id, 'x' AS name, 2 AS gone, 3 AS added")
+    assert run("SELECT added FROM marts.first_mart") == [(3,)]
+    own.show(mart, "'y' AS name, 21 AS id")
+    assert run("SELECT * FROM marts.first_mart") == [("y", 21)]
+    assert read(own.settings, "postgres", "SELECT twice FROM analysis.twice", 9)[1] == [(42,)]
+    assert run("SELECT has_table_privilege('pg_monitor', 'marts.first_mart', 'select')") == [(True,)]
+    assert run("SELECT to_regclass('analysis.lost')") == [(None,)], "it asked for a column that there is no more"
+
+
+def test_a_reader_who_stays_holds_up_no_other(own: Own) -> None:
+    own.show(MARTS[0], "1 AS id")
+    with psycopg.connect(own.warehouse.postgres) as staying:
+        staying.execute("SELECT id FROM marts.first_mart")  # and leaves the transaction open, as a notebook does
+        with ThreadPoolExecutor() as pool:
+            publishing = pool.submit(own.show, MARTS[0], "2 AS id")
+            waits = []
+            while not publishing.done():
+                begun = time.monotonic()
+                assert own.warehouse.query("SELECT id FROM marts.first_mart") == [(1,)]
+                waits.append(time.monotonic() - begun)
+                time.sleep(0.05)
+        with pytest.raises(TableLockedError, match="lock timeout"):
+            publishing.result()
+        assert max(waits) < 5, "who asks meanwhile waits for one attempt at most"
+    own.show(MARTS[0], "2 AS id")
+    assert own.warehouse.query("SELECT id FROM marts.first_mart") == [(2,)]
+
+
+def test_a_killed_publication_shows_nothing_later(own: Own) -> None:
+    """Killed while it waits at the server for a reader: the statement is not carried out when the reader has gone."""
+    own.show(MARTS[0], "1 AS id")
+    with psycopg.connect(own.warehouse.postgres) as staying:
+        staying.execute("SELECT id FROM marts.first_mart")
+        child = os.fork()
+        if child == 0:
+            try:
+                own.show(MARTS[0], "2 AS id")
+            finally:
+                os._exit(1)
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while own.warehouse.query(waiting) == [(0,)]:
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    time.sleep(3)
+    assert own.warehouse.query("SELECT id FROM marts.first_mart") == [(1,)]
+    own.show(MARTS[0], "3 AS id")
+    assert own.warehouse.query("SELECT id FROM marts.first_mart") == [(3,)]
 
 
 @pytest.mark.engine("trino")

@@ -9,12 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
+import psycopg
 import pytest
 import raw_data
 from shop import WAIT_SECONDS, Shop, shop
 from snowflake.connector import errors
 from trino import exceptions
-from warehouse import Snowflake, Trino, Warehouse
+from warehouse import Postgres, Snowflake, Trino, Warehouse
 
 from tickvault.core.settings import Settings
 from tickvault.local.snowflake.process import Emulator
@@ -44,7 +45,7 @@ class Reader:
         while not self._over.wait(0.05):
             try:
                 answer = tuple(self.warehouse.query(sql)[0])
-            except (errors.Error, exceptions.Error) as error:
+            except (errors.Error, exceptions.Error, psycopg.Error) as error:
                 self.wrong.append(str(error))
             else:
                 if not self.seen or self.seen[-1] != answer:
@@ -123,12 +124,21 @@ def test_builds_in_the_emulator(
     assert made.warehouse.query("SELECT sum(transactions) FROM semantic.metric_transactions")[0][0] == 41
 
 
+def test_builds_on_postgres(postgres_database: str, tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    made = shop(Postgres(postgres_database), postgres_database, tmp_path, make_settings, small())
+    a_day_of_builds(made, lambda: Postgres(postgres_database))
+    assert made.generations() == 2
+    noted = made.ledger("SELECT count(*) FROM data_platform.publication WHERE mart = 'dim_company'")
+    assert noted == [(1,)], "what has not changed is not published again"
+    assert made.warehouse.query("SELECT sum(transactions) FROM semantic.metric_transactions")[0][0] == 41
+
+
 @pytest.mark.engine("trino")
 def test_builds_on_trino(trino: Trino, tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
     trino.reset()
     trino.built = None
     made = shop(trino, trino.postgres, tmp_path, make_settings, small())
-    a_day_of_builds(made, lambda: Trino(trino.host, trino.port, trino.postgres))
+    a_day_of_builds(made, lambda: Trino(trino.postgres, trino.host, trino.port))
     shown = made.ledger(
         "SELECT generation FROM data_platform.publication WHERE mart = 'fct_transactions' ORDER BY recorded_at DESC"
     )

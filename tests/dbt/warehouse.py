@@ -9,15 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tickvault.core.stream import Area, Stream
+from tickvault.local.engines import postgres_environment
+from tickvault.local.postgres import create_database
 from tickvault.market import streams
 
 PROJECT = Path(__file__).parents[2] / "dbt"
+CHANGES = "_changes"
+"""What the name of a raw table's change table ends in."""
+GHOSTS = ("0" * 32, "f" * 32)
+"""The keys of the two rows that are beside those of the sources in hubs, links and satellites."""
 Row = tuple[Any, ...]
 
 
@@ -29,6 +36,7 @@ class Warehouse(Protocol):
     def environment(self) -> dict[str, str]: ...
     def load(self, tables: Mapping[str, pa.Table]) -> None: ...
     def query(self, sql: str) -> list[Row]: ...
+    def replace(self, relation: str, sql: str) -> None: ...
     def columns(self, relation: str) -> dict[str, str]: ...
 
 
@@ -81,6 +89,10 @@ def failures(result: Any) -> str:
     """Return what went wrong, a line per node."""
     bad = [r for r in result.result if str(r.status) not in {"success", "pass", "skipped"}]
     return "\n".join(f"{r.node.unique_id}: {r.status}: {r.message}" for r in bad)
+
+
+def _stream(table: str) -> Stream:
+    return next(s for s in streams.ALL if s.name == table.removesuffix(CHANGES))
 
 
 def _ddl(stream: Stream, types: Mapping[str, str]) -> str:
@@ -142,9 +154,9 @@ class Snowflake:
         cursor.execute(f"CREATE STAGE {stage}")
         made = set()
         for name, rows in tables.items():
-            stream = next(s for s in streams.ALL if s.name == name)
+            stream = _stream(name)
             schema = "RAW" if stream.area is Area.BATCH else "STAGING"
-            relation = f"{schema}.{stream.warehouse_table}"
+            relation = f"{schema}.{stream.warehouse_table}{CHANGES.upper() if name.endswith(CHANGES) else ''}"
             if relation not in made:
                 cursor.execute(f"CREATE OR REPLACE TABLE {relation} ({_ddl(stream, self.TYPES)})")
                 made.add(relation)
@@ -161,6 +173,9 @@ class Snowflake:
     def query(self, sql: str) -> list[Row]:
         return self.connection().cursor().execute(sql).fetchall()
 
+    def replace(self, relation: str, sql: str) -> None:
+        self.query(f"CREATE OR REPLACE TABLE {relation} AS {sql}")
+
     def columns(self, relation: str) -> dict[str, str]:
         return _columns(self, relation.upper(), f"{self.database}.information_schema")
 
@@ -171,16 +186,10 @@ def _naive(rows: pa.Table) -> pa.Table:
 
 
 @dataclass
-class Trino:
-    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+class RawPostgres:
+    """Raw tables in PostgreSQL, as the loader makes them; what is built from them is elsewhere or beside them."""
 
-    host: str
-    port: int
     postgres: str
-    target: str = "dev-trino"
-    built: Any = field(default=None, repr=False)
-    """The raw tables of the last build that passed."""
-    _connection: Any = field(default=None, repr=False)
 
     TYPES = {  # noqa: RUF012
         "string": "text",
@@ -192,23 +201,69 @@ class Trino:
         "decimal128(38, 18)": "numeric(38,18)",
     }
 
-    def environment(self) -> dict[str, str]:
-        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
-
     def load(self, tables: Mapping[str, pa.Table]) -> None:
         import adbc_driver_postgresql.dbapi as adbc
 
         with adbc.connect(self.postgres) as connection, connection.cursor() as cursor:
             for name, rows in tables.items():
-                stream = next(s for s in streams.ALL if s.name == name)
                 cursor.execute(f"DROP TABLE IF EXISTS {name}")
-                cursor.execute(f"CREATE TABLE {name} ({_ddl(stream, self.TYPES)})")
+                cursor.execute(f"CREATE TABLE {name} ({_ddl(_stream(name), self.TYPES)})")
                 if rows.num_rows:
                     cursor.adbc_ingest("staged", rows, mode="create", temporary=True)
                     names = ", ".join(f'"{c}"' for c in rows.schema.names)
                     cursor.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM staged")
                     cursor.execute("DROP TABLE staged")
             connection.commit()
+
+
+@dataclass
+class Postgres(RawPostgres):
+    """The platform's own PostgreSQL, building beside the raw tables."""
+
+    target: str = "dev-postgres"
+
+    @classmethod
+    def fresh(cls, server: str, database: str) -> Self:
+        """Give a database of its own on a server."""
+        create_database(server, database)
+        return cls(server.replace("/postgres?", f"/{database}?"))
+
+    def environment(self) -> dict[str, str]:
+        return postgres_environment(self.postgres)
+
+    def query(self, sql: str) -> list[Row]:
+        with psycopg.connect(self.postgres, options="-c timezone=UTC") as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def replace(self, relation: str, sql: str) -> None:
+        """Replace a table as dbt does here: what stood on the one before goes with it."""
+        self.query(f"CREATE TABLE {relation}_ AS {sql}; DROP TABLE IF EXISTS {relation} CASCADE;"
+                   f" ALTER TABLE {relation}_ RENAME TO {relation.split('.')[1]}")  # fmt: skip
+
+    def generations(self, mart: str) -> list[str]:
+        """Return the names of a mart's copies."""
+        return [n for (n,) in self.query(
+            f"SELECT tablename FROM pg_tables WHERE schemaname = 'generations' AND tablename LIKE '{mart}\\_\\_%'"
+        )]  # fmt: skip
+
+    def columns(self, relation: str) -> dict[str, str]:
+        return _columns(self, relation, "information_schema")
+
+
+@dataclass
+class Trino(RawPostgres):
+    """Trino over PostgreSQL's raw tables, building in Iceberg."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    target: str = "dev-trino"
+    built: Any = field(default=None, repr=False)
+    """The raw tables of the last build that passed."""
+    _connection: Any = field(default=None, repr=False)
+
+    def environment(self) -> dict[str, str]:
+        return {"TRINO_HOST": self.host, "TRINO_PORT": str(self.port)}
 
     def query(self, sql: str) -> list[Row]:
         if self._connection is None:
@@ -218,6 +273,9 @@ class Trino:
         cursor = self._connection.cursor()
         cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()]
+
+    def replace(self, relation: str, sql: str) -> None:
+        self.query(f"CREATE OR REPLACE TABLE lake.{relation} AS {sql}")
 
     def columns(self, relation: str) -> dict[str, str]:
         return _columns(self, relation, "lake.information_schema")

@@ -7,8 +7,6 @@ purpose (its model, ``asset_info.csv``, the faker's people) changes what going o
 
 import json
 import os
-import subprocess
-import sys
 import tarfile
 import uuid
 from contextlib import closing
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from forked import tickvault
 
 from tickvault.core.slot import Slot
 from tickvault.ledger import Ledger
@@ -49,12 +48,9 @@ class Platform:
         time = Slot.parse(slot).time
         self.simulator.set_clock(time)
         environment = self.environment | {"TICKVAULT_CLOCK": time.isoformat()} | more
-        command = [sys.executable, "-m", "tickvault", *arguments]
-        done = subprocess.run(
-            command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        ended, said, errors = tickvault(list(arguments), environment, self.folder)
+        assert ended == code, said + errors
+        return said
 
     def run(self, *arguments, slot=SECOND, **more):
         """Extract or load for a slot and return what the run says at its end."""

@@ -64,3 +64,8 @@ def test_the_demo_runs_shows_its_table_and_may_be_repeated(folder: Path):
     again = demo(folder)
     assert checksum[1] in again
     assert "nothing doubled" in again
+    assert "day 1 of 1, resumed: binance, " in again
+    assert "resumed" not in first
+    offered = re.findall(r"^    (\S.*tickvault local \S+)", first, re.MULTILINE)
+    assert offered
+    assert all(line.startswith(f"{sys.executable} -m tickvault local ") for line in offered)

@@ -71,7 +71,9 @@ def platform(server, simulator, runner, postgres_uri, tmp_path, make_settings) -
         "FAKER_NUM_STOCK_TRANSACTIONS": "100",
         "FAKER_NUM_CRYPTO_TRANSACTIONS": "60",
     }
-    settings = make_settings(flow_retries=1, flow_retry_delay_seconds=0.2, snowflake_account=None)
+    settings = make_settings(
+        flow_retries=1, flow_retry_delay_seconds=0.2, snowflake_account=None, tickvault_build="off"
+    )
 
     def run(*names: str, on_event=lambda _event: None, **more: str) -> list[FlowResult]:
         return run_flows(names, SLOT, runner, settings, on_event, server=server, environment=environment | more)

@@ -98,6 +98,7 @@ def test_tables_have_the_streams_columns_in_order(
         "row_version": ("row_version", "text", True),
         "package_id": ("package_id", "text", True),
         "load_timestamp": ("load_timestamp", "timestamp with time zone", True),
+        "last_seen_version": ("last_seen_version", "text", False),
     }
     assert [row[:3] for row in found] == [expected[name] for name in stream.table_columns]
     names = [row[0] for row in found]

@@ -36,7 +36,7 @@ TABLES = (
     *("runs", "packages", "loads", "rejects", "builds", "models", "publication", "alert_history", "cursors"),
     *("load_totals", "deliveries", "backlog", "schemas"),
 )
-KINDS = ("runs", "models", "builds", "publications", "alerts", "rejects", "logs", "orphans")
+KINDS = ("runs", "models", "builds", "publications", "alerts", "rejects", "logs", "changes", "orphans")
 
 
 @pytest.fixture
@@ -121,6 +121,12 @@ def landed(ledger: Ledger, lake: Lake, days: float, *, replays: tuple[str, ...] 
     return package
 
 
+def replaced(ledger: Ledger, name: str, days: float) -> None:
+    """Note in a change table a state that was replaced some days ago."""
+    ledger._db.run("CREATE TABLE IF NOT EXISTS public.raw_states_changes (id text, replaced_at timestamptz)")
+    ledger._db.run("INSERT INTO public.raw_states_changes VALUES (%s, %s)", name, ago(days))
+
+
 def aged(lake: Lake, key: str, days: float) -> str:
     """Write an object some days ago."""
     lake.storage.put_if_absent(key, b"left")
@@ -179,11 +185,15 @@ def history(ledger: Ledger, lake: Lake) -> dict[str, set[str]]:
     orphans = {aged(lake, f"{folder_of(6)}/r0/young-00000.parquet", 6)}
     aged(lake, f"{folder_of(8)}/r0/old-00000.parquet", 8)
     assert {old} | orphans
+    ledger._db.run("DROP TABLE IF EXISTS public.raw_states_changes")
+    replaced(ledger, "old", 401)
+    replaced(ledger, "young", 399)
     return {
         "runs": {young, running}, "builds": {"young", "newest of a part", "fresh"}, "models": {"fresh"},
         "publication": {"mart held", "mart not shown", "mart shown", "still shown", "busy young", "busy younger",
                         "busy youngest"},
         "alert_history": {"young", "firing"}, "rejects": {open_.id, lately.id}, "logs": logs, "orphans": orphans,
+        "changes": {"young"},
     }  # fmt: skip
 
 
@@ -196,6 +206,7 @@ def kept(ledger: Ledger, lake: Lake) -> dict[str, set[str]]:
         "publication": names(ledger, "publication", "mart || ' ' || generation"),
         "alert_history": names(ledger, "alert_history", "name"), "rejects": names(ledger, "rejects", "package_id"),
         "logs": {k for k in keys if k.startswith("logs/") and not k.startswith("logs/retention/")}, "orphans": orphans,
+        "changes": {name for (name,) in ledger._db.rows("SELECT id FROM public.raw_states_changes")},
     }  # fmt: skip
 
 
@@ -207,7 +218,7 @@ def test_each_kind_is_removed_by_its_age_and_what_is_needed_stays(settings, ledg
     assert kept(ledger, lake) == history
     # Of models the young build's are 399 days old, and those of a part as old as the part.
     expected = {"runs": 1, "models": 8, "builds": 2, "publications": 1, "alerts": 1, "rejects": 1, "logs": 2}
-    assert facts[0]["pruned"] == expected | {"orphans": 1}
+    assert facts[0]["pruned"] == expected | {"orphans": 1, "changes": 1}
     assert "removed 1 runs of 400 days and older" in facts[0]["notes"]
     assert {table: state(ledger, lake)[table] for table in before} == before
     assert {k for k in lake.storage.keys(STREAM.lake_path) if k.endswith("/manifest.json")} == sealed
@@ -232,10 +243,35 @@ def test_a_dry_run_says_what_is_due_and_changes_nothing(settings, ledger, lake, 
         "alerts": 1,
         "rejects": 1,
         "logs": 2,
+        "changes": 1,
         "orphans": 1,
     }
     assert state(ledger, lake) == before
     assert ledger._db.rows("SELECT 1 FROM data_platform.runs WHERE job = 'retention'") == []
+
+
+@pytest.mark.parametrize(
+    ("builds", "gone"),
+    [
+        ([], False),
+        ([("trino", 3, "green", "")], True),
+        ([("trino", 3, "red", "")], False),
+        ([("trino", 3, "green", "raw_news+")], False),
+        ([("trino", 500, "green", "")], False),
+        ([("trino", 500, "green", ""), ("trino", 3, "green", "")], True),
+        ([("trino", 3, "green", ""), ("postgres", 500, "green", "")], False),
+        ([("trino", 3, "green", ""), ("postgres", 3, "green", "")], True),
+    ],
+)
+def test_a_state_goes_only_when_every_target_has_taken_it_in(settings, ledger, builds, gone):
+    ledger._db.run("DROP TABLE IF EXISTS public.raw_states_changes")
+    replaced(ledger, "old", 401)
+    for number, (engine, days, status, selection) in enumerate(builds):
+        build_of(ledger, f"{number}", days, selection, status)
+        sql = "UPDATE data_platform.builds SET target = %s WHERE build_id = %s"
+        ledger._db.run(sql, f"dev-{engine}", f"{number}")
+    (kind,) = (kind for kind in retention.kinds(settings, ledger) if kind.name == "changes")
+    assert kind.due(NOW) == sum(kind.batches(NOW)) == gone
 
 
 def test_zero_days_keep_for_ever(settings, ledger, lake, history):
@@ -246,7 +282,7 @@ def test_zero_days_keep_for_ever(settings, ledger, lake, history):
     assert {due for _, _, due in preview(forever)} == {0}
 
 
-_SETTINGS = ("run", "log", "build", "model", "publication", "alert", "reject", "orphan")
+_SETTINGS = ("run", "log", "build", "model", "publication", "alert", "reject", "change", "orphan")
 
 
 def test_every_setting_is_used(settings, ledger):

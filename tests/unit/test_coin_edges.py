@@ -156,7 +156,13 @@ def test_a_pair_of_a_thousand_units_gives_the_price_of_one(read):
     info = (CASES / "15-thousand-unit-pairs.csv").read_text()
     rows = [
         ticker(
-            "1000SATSUSDT", "0.00018770", volume="5000.0", highPrice="0.0002", lowPrice="0.0001", priceChange="-0.00001"
+            "1000SATSUSDT",
+            "0.00018770",
+            volume="5000.0",
+            highPrice="0.0002",
+            lowPrice="0.0001",
+            priceChange="-0.00001",
+            quoteVolume="0.94",
         ),
         ticker("1MBABYDOGEUSDT", "0.00112870"),
         ticker("GBP1BTC", "0.00001"),
@@ -168,15 +174,16 @@ def test_a_pair_of_a_thousand_units_gives_the_price_of_one(read):
     assert sats["price"] == Decimal("0.0000001877")
     assert (sats["high_24h"], sats["low_24h"]) == (Decimal("0.0000002"), Decimal("0.0000001"))
     assert (sats["price_change_24h"], sats["volume"]) == (Decimal("-0.00000001"), 5_000_000)
+    assert sats["quote_volume"] == Decimal("0.94"), "an amount of USDT is no number of coins"
     assert sats["price_change_percent_24h"] == 10
     doge, pound = answer.rows["BABYDOGE"], answer.rows["GBP1"]
     assert (doge["quote_currency"], doge["price_unit"]) == ("USDT", 1_000_000)
     assert (pound["base_currency"], pound["quote_currency"], pound["price_unit"]) == ("GBP1", "BTC", 1)
 
 
-def kline(day, *prices, volume="10"):
+def kline(day, *prices, volume="10", quote_volume="20.5"):
     opened = int(datetime(2026, 11, day, tzinfo=UTC).timestamp() * 1000)
-    return [opened, *(prices or ("1", "3", "0.5", "2")), volume, opened + DAY - 1, "0", 1, "0", "0", "0"]
+    return [opened, *(prices or ("1", "3", "0.5", "2")), volume, opened + DAY - 1, quote_volume, 1, "0", "0", "0"]
 
 
 def test_bars_carry_unit_and_quote_too(read):
@@ -187,7 +194,7 @@ def test_bars_carry_unit_and_quote_too(read):
     assert [row[n] for n in ("open", "high", "low", "close")] == list(
         map(Decimal, ("0.001", "0.003", "0.0005", "0.002"))
     )
-    assert row["volume"] == 10_000
+    assert (row["volume"], row["quote_volume"]) == (10_000, Decimal("20.5"))
 
 
 @pytest.mark.parametrize("source", ["coingecko", "freecryptoapi"])
@@ -266,7 +273,7 @@ def test_a_pair_without_a_trade_in_a_day_has_no_price_of_now(read):
 def test_a_zero_that_means_unknown_is_null(read):
     gecko = read("coingecko", answering("coingecko", high_24h=0, low_24h=Decimal(0), market_cap=0, total_volume=0))
     ether = gecko.rows["ETH"]
-    assert (ether["high_24h"], ether["low_24h"], ether["market_cap"], ether["volume"]) == (None, None, None, 0)
+    assert (ether["high_24h"], ether["low_24h"], ether["market_cap"], ether["quote_volume"]) == (None, None, None, 0)
     assert gecko.failed == set()
     ether = read("binance", answering("binance", highPrice="0.0000", lowPrice="0")).rows["ETH"]
     assert (ether["high_24h"], ether["low_24h"]) == (None, None)

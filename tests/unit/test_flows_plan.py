@@ -19,7 +19,7 @@ def test_every_source_of_a_plan_exists_and_belongs_to_one_flow():
 
 
 def test_stages_without_snowflake_and_build(make_settings):
-    extracts, loads = stages(plan("prices-stock-pipeline"), make_settings())
+    extracts, loads = stages(plan("prices-stock-pipeline"), make_settings(tickvault_build="off"))
     assert [s.argv for s in extracts] == [("extract", "yfinance_stock")]
     assert [s.argv for s in loads] == [("load", "postgres", "--flow", "prices-stock-pipeline")]
     assert extracts[0].retry_delays == (300, 600, 1200)
@@ -42,9 +42,11 @@ def test_a_build_follows_the_list_of_engines(make_settings):
         return make_settings(tickvault_build=build).build_engines
 
     assert [built(b) for b in ("off", "both", "trino")] == [(), ("snowflake", "trino"), ("trino",)]
+    assert make_settings().build_engines == ("postgres",), "every engine that is set up"
+    assert make_settings(trino_host="trino").build_engines == ("postgres", "trino")
     assert built("trino, snowflake") == ("trino", "snowflake")
-    for wrong in ("bot", "off,trino", "trino,", "postgres"):
-        with pytest.raises(ConfigError, match=r"TICKVAULT_BUILD.*comma separated list of snowflake, trino"):
+    for wrong in ("bot", "off,trino", "trino,", "postgresql"):
+        with pytest.raises(ConfigError, match=r"TICKVAULT_BUILD.*comma separated list of postgres, snowflake, trino"):
             built(wrong)
     settings = make_settings(snowflake_account="x", tickvault_build="trino")
     *_, builds = stages(plan("batch-data-pipeline"), settings)
@@ -113,7 +115,9 @@ def test_backfill_lists_the_slots_of_the_flows_schedule(make_settings):
 
 def test_backfill_of_a_source_extracts_each_slot_and_loads_its_packages_once(make_settings):
     slots = [Slot.parse("2026-11-18T13:00:00Z"), Slot.parse("2026-11-19T13:00:00Z")]
-    work = backfill.steps(backfill.plan_of("yfinance_stock"), slots, make_settings(snowflake_account="x"))
+    work = backfill.steps(
+        backfill.plan_of("yfinance_stock"), slots, make_settings(snowflake_account="x", tickvault_build="off")
+    )
     assert [(s.id, step.argv) for s, step in work] == [
         ("20261118T130000Z", ("extract", "yfinance_stock")),
         ("20261119T130000Z", ("extract", "yfinance_stock")),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tickvault.core.sheet import Sheet
+from tickvault.core.sheet import NUMBER, Sheet
 
 CASES = Path(__file__).parents[1] / "fixtures/cases"
 
@@ -56,6 +56,60 @@ def test_numbers_stay_and_are_plain(tmp_path):
     ]  # fmt: skip
     assert [row[1] for row in found] == ["0", "-5", str(2**62), "", "1"]
     assert [row[2] for row in found][:4] == ["0.5", "-2.5", "", "0.1"]
+
+
+PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+DOUBLES = [1e-7, -2.5e-10, 1e20, 123456789012.5, 5e-324, 1.7976931348623157e308, 0.1, 1 / 3, 0.0, 100.0]
+
+
+def test_doubles_are_plain_and_come_back_the_same(tmp_path):
+    found = [row[0] for row in rows(tmp_path, pa.table({"f": DOUBLES}))]
+    assert all(PLAIN_NUMBER.fullmatch(cell) for cell in found), found
+    assert [float(cell) for cell in found] == DOUBLES
+    assert found[:3] == ["0.0000001", "-0.00000000025", "100000000000000000000"]
+    values = pa.array([1.5e-7, None, float("nan"), float("-inf")], pa.float32())
+    single = pa.table({"f": values, "n": [1, 2, 3, 4]})
+    assert [row[0] for row in rows(tmp_path, single)] == ["0.00000015", "", "nan", "-inf"]
+
+
+def test_numbers_that_come_as_text_stay_numbers(tmp_path):
+    field = pa.field("sum", pa.string(), metadata=NUMBER)
+    table = pa.table({"sum": ["-1.5", None, "0.0000000000"]}, schema=pa.schema([field]))
+    assert written(tmp_path, table) == '"sum"\n-1.5\n\n0.0000000000\n'
+
+
+READ_BACK = pa.table(
+    {
+        "t": ["", None, "=1+1", "a,b", 'say "x"', "two\r\nlines", "é 😀", "-1.5", "NULL"],
+        "d": pa.array([Decimal(0), Decimal("-0.0000001877"), None] + [Decimal(7)] * 6, pa.decimal128(38, 10)),
+        "f": [1e-7, -1.5, None, 0.1, 1e20, 3.0, 0.0, 1.0, 2.0],
+        "n": [1, -1, None, 0, 5, 6, 7, 8, 9],
+    }
+)
+TEXTS = ["", None, "'=1+1", "a,b", 'say "x"', "two\r\nlines", "é 😀", "'-1.5", "NULL"]
+
+
+def test_duckdb_reads_the_same_back_and_tells_a_null_from_nothing(tmp_path):
+    import duckdb
+
+    written(tmp_path, READ_BACK)
+    types = "{'t': 'VARCHAR', 'd': 'DECIMAL(38,10)', 'f': 'DOUBLE', 'n': 'BIGINT'}"
+    options = f"header = true, columns = {types}, allow_quoted_nulls = false, strict_mode = true"
+    found = duckdb.sql(f"SELECT * FROM read_csv('{tmp_path / 'x.csv'}', {options})").fetchall()
+    t, d, f, n = map(list, zip(*found, strict=True))
+    assert t == TEXTS
+    assert (d, f, n) == tuple(READ_BACK.column(name).to_pylist() for name in "dfn")
+
+
+def test_pandas_reads_the_same_back(tmp_path):
+    import pandas as pd
+
+    written(tmp_path, READ_BACK)
+    found = pd.read_csv(tmp_path / "x.csv", keep_default_na=False, na_values={"d": [""], "f": [""], "n": [""]})
+    assert found["t"].tolist() == [text or "" for text in TEXTS]
+    assert found["f"].dropna().tolist() == [v for v in READ_BACK.column("f").to_pylist() if v is not None]
+    assert found["n"].dropna().tolist() == [v for v in READ_BACK.column("n").to_pylist() if v is not None]
+    assert found["d"].dtype == float and found["d"].isna().sum() == 1
 
 
 def test_it_is_the_same_as_arrows_own_writer_where_that_is_right(tmp_path):

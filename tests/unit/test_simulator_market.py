@@ -1,5 +1,7 @@
 """The simulated market is deterministic, plausible and consistent within a day."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -57,8 +59,47 @@ def test_assets_move_as_their_class_does(shipped):
     assert 0.02 < crypto < 0.05
     assert 0.008 < stock < 0.022
     assert stable < 0.002
-    assert np.corrcoef(returns(shipped, "BTC"), returns(shipped, "ETH"))[0, 1] > 0.25
-    assert np.corrcoef(returns(shipped, "MSFT"), returns(shipped, "JPM"))[0, 1] > 0.15
+    for asset_class, least, most in (("crypto", 0.35, 0.6), ("stock", 0.2, 0.45)):
+        members = [s for s, a in shipped.assets.items() if a.asset_class == asset_class and a.sector != "Stablecoin"]
+        together = np.corrcoef(np.stack([returns(shipped, s) for s in members]))
+        assert least < together[np.triu_indices(len(members), 1)].mean() < most
+
+
+def moments(values):
+    """Give excess kurtosis, and the autocorrelation of the squares at lag 1, by their definitions."""
+    centred = values - values.mean()
+    squares = centred**2 - (centred**2).mean()
+    kurtosis = (centred**4).mean() / (centred**2).mean() ** 2 - 3
+    return kurtosis, (squares[1:] * squares[:-1]).sum() / (squares**2).sum()
+
+
+@pytest.mark.parametrize("seed", [7, 8, 2026])
+def test_tails_are_fat_and_volatility_clusters(shipped, seed):
+    """As of real shares and coins (Cont 2001, stylized facts); a normal walk has about 0 of both and must not pass."""
+    told = Market(list(shipped.assets.values()), seed)
+    kurtosis, clustering = np.array([moments(returns(told, symbol)) for symbol in told.assets]).T
+    assert ((kurtosis > 3) & (kurtosis < 30)).mean() > 0.95
+    assert kurtosis.min() > 1.5 and kurtosis.max() < 100
+    assert (clustering > 0.1).mean() > 0.95
+    walk = np.random.default_rng(seed).standard_normal(1000)
+    assert abs(moments(walk)[0]) < 1 and abs(moments(walk)[1]) < 0.1
+
+
+def test_years_later_the_spread_of_returns_is_still_the_same(shipped):
+    for symbol in ("BTC", "SOL", "AAPL", "KO", "USDC"):
+        bars = shipped.bars(symbol, date(2024, 1, 1), date(2031, 1, 1))
+        early, late = (np.diff(np.log(half)).std() for half in np.array_split(bars.close, 2))
+        assert 0.6 < early / late < 1.6, symbol
+
+
+def test_a_second_process_sees_the_same_market(shipped):
+    code = (
+        "from datetime import date; from tickvault.simulation.market.market import market;"
+        "b = market().bars('SOL', date(2026, 1, 1), date(2026, 11, 1)); print(b.close.tolist(), b.volume.tolist())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    bars = shipped.bars("SOL", date(2026, 1, 1), date(2026, 11, 1))
+    assert told.strip() == f"{bars.close.tolist()} {bars.volume.tolist()}"
 
 
 def test_tickers_stay_inside_the_day_and_move(shipped):
@@ -111,9 +152,9 @@ def test_a_split_divides_what_is_seen_later_but_not_what_was_traded(shipped):
     assert seen.volume[0] == traded.volume[0] * ratio
     assert shipped.bars("COST", before, split_day, seen_at=before).close[0] == traded.close[0]
     after = shipped.bars("COST", split_day, split_day + timedelta(days=1)).close[0]
-    assert after == pytest.approx(seen.close[0], rel=0.1)
+    assert after == pytest.approx(seen.close[0], rel=0.25)
     caps = [shipped.fundamentals("COST", NOON - timedelta(days=n)) for n in (1, 4)]
-    assert caps[0].market_cap == pytest.approx(caps[1].market_cap, rel=0.15)
+    assert caps[0].market_cap == pytest.approx(caps[1].market_cap, rel=0.35)
     assert caps[0].supply == ratio * caps[1].supply
 
 

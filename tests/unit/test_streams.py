@@ -22,7 +22,15 @@ PREFIXES = {
     "raw_stock_prices_yfinance": {"raw-data/stock/yfinance"},
 }
 PRICE = ["symbol", "base_currency", "quote_currency", "price", "volume", "source", "observed_at"]
-PRICE_EXTRA = ["price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap", "price_unit"]
+PRICE_EXTRA = [
+    "price_change_24h",
+    "price_change_percent_24h",
+    "high_24h",
+    "low_24h",
+    "market_cap",
+    "price_unit",
+    "quote_volume",
+]
 STOCK = [
     "ticker",
     "date",
@@ -45,7 +53,7 @@ STOCK = [
     "source",
     "observed_at",
 ]
-STOCK_EXTRA = ["quote_currency"]
+STOCK_EXTRA = ["quote_currency", "split_factor"]
 
 
 def test_tables_and_prefixes():
@@ -73,9 +81,11 @@ def test_both_transaction_streams_fill_one_snowflake_table_told_apart_by_custome
 
 def test_a_price_is_the_references_eight_columns_then_what_a_source_adds():
     columns = streams.CRYPTO_BINANCE.table_columns
-    assert columns == (*PRICE, "load_timestamp", *PRICE_EXTRA, "row_version", "package_id")
-    assert streams.STOCK_YFINANCE.table_columns == (*STOCK, "load_timestamp", *STOCK_EXTRA, "row_version", "package_id")
-    assert streams.CUSTOMERS.table_columns[-3:] == ("row_version", "package_id", "load_timestamp")
+    added = ("row_version", "package_id", "last_seen_version")
+    assert columns == (*PRICE, "load_timestamp", *PRICE_EXTRA, *added)
+    assert streams.STOCK_YFINANCE.table_columns == (*STOCK, "load_timestamp", *STOCK_EXTRA, *added)
+    lineage = ("row_version", "package_id", "load_timestamp", "last_seen_version")
+    assert streams.CUSTOMERS.table_columns[-4:] == lineage
 
 
 def test_snowflakes_names_are_in_upper_case(make_settings):

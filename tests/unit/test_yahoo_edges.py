@@ -247,9 +247,26 @@ def test_case_21_a_split_published_late_changes_the_whole_history(market, read):
     assert {row["close_price"] for row in second.rows} == {25}
     assert second.days == [*first.days, date(2026, 11, 25)]
     assert next(r["stock_splits"] for r in second.rows if r["date"] == date(2026, 11, 24)) == 4
+    assert {row["split_factor"] for row in first.rows} == {1}
+    assert {row["date"]: row["split_factor"] for row in second.rows} == {
+        day: 4 if day < date(2026, 11, 24) else 1 for day in second.days
+    }, "prices x factor are those of the first read: as traded"
     assert f"{len(first.days)} known days revised" in second.detail
     third = read(datetime(2026, 11, 27, 13, tzinfo=UTC), second.cursor)
     assert third.rows == []
+
+
+def test_a_split_of_the_running_day_is_in_the_factor_of_the_days_before(market, read):
+    market.trade(date(2026, 11, 16), (120.0, 120.0, 120.0))
+    first = read(datetime(2026, 11, 18, 23, tzinfo=UTC))
+    market.trade(date(2026, 11, 16), (40.0, 40.0, 40.0, 41.0, 13.0))
+    market.events["splits"] = {
+        date(2026, 11, 19): {"numerator": 3.0, "denominator": 1.0, "splitRatio": "3:1"},
+        date(2026, 11, 20): {"numerator": 1.0, "denominator": 3.0, "splitRatio": "1:3"},
+    }
+    during = read(datetime(2026, 11, 20, 15, tzinfo=UTC), first.cursor)
+    assert during.days[-1] == date(2026, 11, 19), "the running day is not loaded"
+    assert [float(row["split_factor"]) for row in during.rows] == pytest.approx([1, 1, 1, 1 / 3])
 
 
 def test_history_older_than_the_overlap_is_read_again_when_that_changes(market, read):
@@ -517,7 +534,7 @@ def test_a_coins_price_has_its_quote_and_unit(market, read):
     coin_meta(market, currency="EUR", regularMarketPrice=5.0, regularMarketTime=int(now.timestamp()))
     market.meta["regularMarketVolume"] = "Infinity"
     (row,) = coins(read, now, stream=streams.CRYPTO_YFINANCE).rows
-    assert (row["quote_currency"], row["price_unit"], row["price"], row["volume"]) == ("EUR", 1, 5, None)
+    assert (row["quote_currency"], row["price_unit"], row["price"], row["quote_volume"]) == ("EUR", 1, 5, None)
 
 
 # -- answers that are none

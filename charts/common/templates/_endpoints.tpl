@@ -22,6 +22,20 @@ A chart on its own cannot tell, and takes it to be there. Takes root and engine.
 {{- if or (include "common.engineHere" .) (get $external $address) -}}true{{- end -}}
 {{- end }}
 
+{{/*
+The engines the warehouse is built on, as JSON: global.build without those that are nowhere; where it is empty, Snowflake
+and Trino. A chart on its own cannot tell, and takes all. Takes the root.
+*/}}
+{{- define "common.built" -}}
+{{- $global := .Values.global | default dict -}}
+{{- $given := $global.build | default (ternary (list "snowflake" "trino") (list "postgres" "snowflake" "trino") (hasKey $global "engines")) -}}
+{{- $built := list -}}
+{{- range $engine := list "postgres" "snowflake" "trino" -}}
+{{- if and (has $engine $given) (or (eq $engine "postgres") (include "common.engineThere" (dict "root" $ "engine" $engine))) }}{{ $built = append $built $engine }}{{ end -}}
+{{- end -}}
+{{- $built | toJson -}}
+{{- end }}
+
 {{- define "common.postgres.host" -}}
 {{- include "common.endpoint" (dict "root" . "engine" "postgres" "key" "host" "default" (include "common.nameOf" (dict "root" . "chart" "timescaledb"))) -}}
 {{- end }}

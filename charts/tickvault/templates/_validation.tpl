@@ -30,6 +30,11 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range .Values.global.build -}}
+{{- if not (has . (list "postgres" "snowflake" "trino")) -}}
+{{- fail (printf "tickvault: global.build names %v: take of postgres, snowflake and trino." .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.snowflakeEmulator.enabled $external.snowflake.account -}}
 {{- fail "tickvault: snowflakeEmulator.enabled and global.external.snowflake.account contradict each other: load the emulator, or the real account." -}}
 {{- end -}}

@@ -21,6 +21,7 @@ RESET log_statement;
 RESET log_min_error_statement;
 RESET log_min_duration_statement;
 ALTER ROLE tickvault_reader SET default_transaction_read_only = on;
+ALTER ROLE tickvault_reader SET search_path = public, marts, semantic;
 GRANT pg_monitor TO tickvault_monitor;
 SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
 FROM (VALUES ('stock_data', 'tickvault_loader'), ('prefect', 'prefect'), ('iceberg', 'iceberg')) AS wanted (name, owner)

@@ -1,4 +1,4 @@
-{# The hash of docs/hash.md. These two and replace_table are all that an engine has to bring; they live in macros/engine/. #}
+{# The hash of docs/hash.md; what an engine has to bring of it is in macros/engine/. #}
 {% macro hash_text(column, type) -%}
   {{ return(adapter.dispatch('hash_text', 'tickvault')(column, type)) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {#
-  A hub: one row per business key, with the load that first brought it. Keys are kept as they are hashed.
+  A hub: one row per business key, with the load that first brought it, and the ghosts. Keys are kept as they are hashed.
   hk: the hash column. keys: {column: type}. sources: [{model, columns: [expression per key], where}].
 #}
 {% macro hub(hk, keys, sources) -%}
@@ -28,7 +28,10 @@ with keyed as (
 {{ first_of(hk, keys.keys() | list) }}
 {%- endmacro %}
 
-{# Rows of `keyed` that the table does not hold yet, one per hash: the earliest load, ties by package and source. #}
+{#
+  Rows of `keyed` that the table does not hold yet, one per hash: the earliest load, ties by package and source; and ghosts,
+  whose business keys are (unknown) and (error).
+#}
 {% macro first_of(hk, columns) -%}
 select
     cast(f.{{ hk }} as varchar) as {{ hk }},
@@ -46,4 +49,8 @@ where f.arrival = 1
 {%- if is_adding() %}
   and not exists (select 1 from {{ this }} held where held.{{ hk }} = f.{{ hk }})
 {%- endif %}
+union all
+{%- set typed, said = {hk: 'text'}, {} -%}
+{%- for column in columns -%}{%- do typed.update({column: 'text'}) -%}{%- do said.update({column: "'(?)'"}) -%}{%- endfor %}
+{{ missing_ghosts(hk, typed, said) }}
 {%- endmacro %}

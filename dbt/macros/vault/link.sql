@@ -1,5 +1,5 @@
 {#
-  A link: one row per relation of business keys, hashed over all of them in order.
+  A link: one row per relation of business keys, hashed over all of them in order, and the ghosts.
   hubs: {hash column: [type per key column]}.
   sources: [{model, keys: {hash column: [expression per key column]}, where}].
 #}

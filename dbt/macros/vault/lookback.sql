@@ -4,11 +4,17 @@
 #}
 {% macro lookback() -%}
 {{ loaded_before_this_run() }}
-{%- if is_adding() %}
-      and load_timestamp >= (
+      and {{ loaded_since_newest() }}
+{%- endmacro %}
+
+{% macro loaded_since_newest() -%}
+{%- if is_adding() -%}
+load_timestamp >= (
     select coalesce({{ dbt.dateadd('hour', -1 * (var('lookback_hours') | int), 'max(load_timestamp)') }}, cast('1900-01-01 00:00:00' as timestamp(6)))
     from {{ this }}
 )
+{%- else -%}
+1 = 1
 {%- endif -%}
 {%- endmacro %}
 

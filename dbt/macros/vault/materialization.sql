@@ -19,6 +19,7 @@
     {%- for name, type in columns.items() if name not in held -%}
       {%- call statement('add_' ~ name) -%}alter table {{ relation }} add column {{ name }} {{ sql_type(type) }}{%- endcall -%}
     {%- endfor -%}
+    {%- do hold(relation) -%}
     {%- call statement('main') -%}
 insert into {{ relation }} ({{ columns | join(', ') }})
 select {{ columns | join(', ') }} from (
@@ -59,16 +60,35 @@ select {{ columns | join(', ') }} from (
   {{ return(adapter.dispatch('replace_table', 'tickvault')(relation, sql)) }}
 {%- endmacro %}
 
+{# Keep others from inserting until this transaction ends, where the engine would let them; in macros/engine/. #}
+{% macro hold(relation) -%}
+  {{ return(adapter.dispatch('hold', 'tickvault')(relation)) }}
+{%- endmacro %}
+
+{% macro default__hold(relation) -%}{%- endmacro %}
+
+{# A statement that brings what the planner knows of a table up to date, where the engine does not by itself; in macros/engine/. #}
+{% macro measure(relation) -%}
+  {{ return(adapter.dispatch('measure', 'tickvault')(relation)) }}
+{%- endmacro %}
+
+{% macro default__measure(relation) -%}{%- endmacro %}
+
 {# Whether the model's table exists, that is: whether this run adds to it. #}
 {% macro is_adding() -%}
   {{ return(execute and load_cached_relation(this) is not none) }}
 {%- endmacro %}
 
-{# Tell the materialization and the ERD what the table is. columns: {name: type}; hubs: hash columns of the hubs it hangs on. #}
-{% macro describe_vault(kind, hk, columns, hubs=[]) -%}
+{#
+  Tell the materialization, the tests and the ERD what the table is. columns: {name: type}; hubs: hash columns of the hubs
+  it hangs on; more: what else its kind has to tell.
+#}
+{% macro describe_vault(kind, hk, columns, hubs=[], more={}) -%}
   {%- set lineage = {'record_source': 'text', 'package_id': 'text', 'load_timestamp': 'time'} -%}
   {%- set all_columns = {} -%}
   {%- do all_columns.update(columns) -%}
   {%- do all_columns.update(lineage) -%}
-  {{ config(meta={'vault': {'kind': kind, 'hk': hk, 'columns': all_columns, 'hubs': hubs}}) }}
+  {%- set described = {'kind': kind, 'hk': hk, 'columns': all_columns, 'hubs': hubs} -%}
+  {%- do described.update(more) -%}
+  {{ config(meta={'vault': described}) }}
 {%- endmacro %}

@@ -25,7 +25,7 @@ select
     hub.asset_hk,
     hub.asset_symbol,
     hub.asset_type,
-    cast(coalesce(info.name, company.company_name, hub.asset_symbol) as varchar) as asset_name,
+    cast(coalesce(info.name, bars.company_name, hub.asset_symbol) as varchar) as asset_name,
     cast(info.sector as varchar) as asset_category,
     caps.market_cap as asset_market_cap,
     {{ as_type('case when latest.is_usd then latest.close_price end', 'price') }} as last_price,
@@ -36,10 +36,10 @@ select
     hub.record_source,
     hub.load_timestamp,
     hub.package_id
-from {{ ref('hub_asset') }} hub
+from {{ ref('pit_asset') }} hub
+inner join {{ ref('sat_asset_price_stock') }} bars
+    on {{ points_to('hub', 'sat_asset_price_stock', 'bars', 'asset_hk') }}
 left join {{ ref('asset_info') }} info on hub.asset_symbol = info.symbol and hub.asset_type = info.asset_class
-left join {{ current_rows(ref('sat_asset_price_stock'), ['asset_hk'], 'company_name is not null') }} company
-    on hub.asset_hk = company.asset_hk
 left join prices latest on hub.asset_hk = latest.asset_hk and latest.age = 1
 left join prices caps on hub.asset_hk = caps.asset_hk and caps.cap_age = 1
 left join newest on hub.asset_type = newest.asset_type

@@ -1,3 +1,4 @@
+{%- set known = 'profile.customer_hk = hub.customer_hk' %}
 select
     hub.customer_hk,
     cast(coalesce(profile.customer_id, hub.customer_id) as varchar) as customer_id,
@@ -11,16 +12,20 @@ select
     profile.country,
     profile.tier,
     profile.risk_tolerance,
-    cast(
-        case when profile.company_id is not null then {{ hash_columns({'profile.company_id': 'key'}) }} end as varchar
-    ) as company_hk,
-    profile.company_id,
+    cast(nullif(employer.company_hk, {{ unknown_key() }}) as varchar) as company_hk,
+    employment.company_id,
     profile.created_at,
-    profile.observed_at as updated_at,
-    {{ as_type('profile.customer_hk is not null', 'flag') }} as is_profile_known,
-    cast(coalesce(profile.record_source, hub.record_source) as varchar) as record_source,
-    {{ as_type('coalesce(profile.load_timestamp, hub.load_timestamp)', 'time') }} as load_timestamp,
-    cast(coalesce(profile.package_id, hub.package_id) as varchar) as package_id
+    {{ as_type('case when ' ~ known ~ ' then profile.observed_at end', 'time') }} as updated_at,
+    {{ as_type(known, 'flag') }} as is_profile_known,
+    cast(case when {{ known }} then profile.record_source else hub.record_source end as varchar) as record_source,
+    {{ as_type('case when ' ~ known ~ ' then profile.load_timestamp else hub.load_timestamp end', 'time') }}
+        as load_timestamp,
+    cast(case when {{ known }} then profile.package_id else hub.package_id end as varchar) as package_id
 from {{ ref('hub_customer') }} hub
-left join {{ current_rows(ref('sat_customer_profile'), ['customer_hk']) }} profile
-    on hub.customer_hk = profile.customer_hk
+inner join {{ ref('pit_customer') }} pit on hub.customer_hk = pit.customer_hk and pit.valid_to = {{ end_of_time() }}
+inner join {{ ref('sat_customer_profile') }} profile
+    on {{ points_to('pit', 'sat_customer_profile', 'profile', 'customer_hk') }}
+inner join {{ ref('sat_eff_customer_company') }} employment
+    on {{ points_to('pit', 'sat_eff_customer_company', 'employment', 'link_customer_company_hk') }}
+inner join {{ ref('link_customer_company') }} employer
+    on employment.link_customer_company_hk = employer.link_customer_company_hk

@@ -1,5 +1,6 @@
--- Everything is computed from the adjusted close: a dividend is no loss. The close itself is what a holding is worth.
--- A suspect bar is left out. A series has one currency, that of its newest bar, and dollar coins are dollars.
+-- Everything but the close and the total return is computed from the adjusted close: neither a dividend nor a split is
+-- a loss. The close itself is what a share was worth that day. A suspect bar is left out. A series has one currency,
+-- and dollar coins are dollars: a source that changes its currency begins another series.
 with bars as (
     select
         asset_hk,
@@ -10,49 +11,61 @@ with bars as (
         quote_currency,
         is_usd,
         case when is_usd then 'USD' else quote_currency end as money,
-        cast(close_price as double) as close_price,
-        cast(adj_close_price as double) as adj_close_price,
-        row_number() over (partition by asset_hk, source order by price_date desc) as age,
-        case
-            {%- for name in var('bar_sources') %}
-            when source like '{{ name }}%' then {{ loop.index }}
-            {%- endfor %}
-            else 99
-        end as source_rank
+        cast(close_price as double precision) as close_price,
+        cast(adj_close_price as double precision) as adj_close_price,
+        cast(dividends as double precision) as dividends,
+        cast(stock_splits as double precision) as stock_splits,
+        share_factor,
+        dense_rank() over (
+            partition by asset_hk
+            order by
+                case when is_usd then 0 else 1 end,
+                case
+                    {%- for name in var('bar_sources') %}
+                    when source like '{{ name }}%' then {{ loop.index }}
+                    {%- endfor %}
+                    else 99
+                end,
+                source
+        ) as preference
     from {{ ref('fct_asset_prices') }}
     where price_kind = 'bar' and dq_status = 'passed'
 ),
 
-latest as (
-    select asset_hk, source, money
+-- The primary source of a day is the best one of those that have begun by then: one that begins later changes no day
+-- before it.
+chosen as (
+    select
+        bars.*,
+        min(preference) over (
+            partition by asset_hk, source order by price_date range between unbounded preceding and current row
+        ) = min(preference) over (
+            partition by asset_hk order by price_date range between unbounded preceding and current row
+        ) as is_primary,
+        row_number() over (partition by asset_hk, source, money order by price_date desc) as age
     from bars
-    where age = 1
 ),
 
 series as (
     select
-        bars.*,
-        row_number() over (partition by bars.asset_hk, bars.source order by bars.price_date) as bar,
-        lag(bars.adj_close_price)
-            over (partition by bars.asset_hk, bars.source order by bars.price_date) as close_before,
-        first_value(bars.source) over (
-            partition by bars.asset_hk
-            order by case when bars.is_usd then 0 else 1 end, bars.source_rank, bars.source
-            rows between unbounded preceding and unbounded following
-        ) as primary_source
-    from bars
-    inner join latest
-        on bars.asset_hk = latest.asset_hk and bars.source = latest.source and bars.money = latest.money
-    where bars.age <= {{ var('indicator_bars') }}
+        chosen.*,
+        row_number() over (partition by asset_hk, source, money order by price_date) as bar,
+        lag(adj_close_price) over (partition by asset_hk, source, money order by price_date) as close_before,
+        lag(close_price * share_factor) over (partition by asset_hk, source, money order by price_date) as worth_before
+    from chosen
+    where age <= {{ var('indicator_bars') }}
 ),
 
 moves as (
     select
         series.*,
         adj_close_price / nullif(close_before, 0) - 1 as daily_return,
+        (close_price + coalesce(dividends, 0)) * share_factor / nullif(worth_before, 0) - 1 as total_return,
         ln(nullif(adj_close_price, 0) / nullif(close_before, 0)) as log_return,
-        greatest(adj_close_price - close_before, 0) as gain,
-        greatest(close_before - adj_close_price, 0) as loss,
+        case when adj_close_price > close_before then adj_close_price - close_before
+            when close_before is not null then 0 end as gain,
+        case when adj_close_price < close_before then close_before - adj_close_price
+            when close_before is not null then 0 end as loss,
         max(adj_close_price) {{ over_bars('unbounded preceding') }} as peak,
         first_value(adj_close_price) {{ over_bars('unbounded preceding') }} as first_close
     from series
@@ -105,12 +118,15 @@ select
     asset_type,
     source,
     price_date,
-    {{ as_type('source = primary_source', 'flag') }} as is_primary,
+    {{ as_type('is_primary', 'flag') }} as is_primary,
     {{ as_type('bar', 'integer') }} as bar,
     quote_currency,
     is_usd,
     {{ as_type('close_price', 'float') }} as close_price,
     {{ as_type('adj_close_price', 'float') }} as adj_close_price,
+    {{ as_type('dividends', 'float') }} as dividends,
+    {{ as_type('stock_splits', 'float') }} as stock_splits,
+    {{ as_type('share_factor', 'float') }} as share_factor,
     {{ as_type('sma_7', 'float') }} as sma_7,
     {{ as_type('sma_20', 'float') }} as sma_20,
     {{ as_type('sma_50', 'float') }} as sma_50,
@@ -126,6 +142,7 @@ select
     {{ as_type('sma_20 - 2 * deviation_20', 'float') }} as bollinger_lower,
     {{ as_type('volatility_20', 'float') }} as volatility_20,
     {{ as_type('daily_return', 'float') }} as daily_return,
+    {{ as_type('total_return', 'float') }} as total_return,
     {{ as_type('adj_close_price / nullif(first_close, 0) - 1', 'float') }} as cumulative_return,
     {{ as_type('adj_close_price / nullif(peak, 0) - 1', 'float') }} as drawdown
 from signals

@@ -1,4 +1,4 @@
-{%- set spread = 'cast(highest_price as double) - cast(lowest_price as double)' %}
+{%- set spread = 'cast(highest_price as double precision) - cast(lowest_price as double precision)' %}
 {%- set divergence = '100 * (' ~ spread ~ ') / nullif(average_price, 0)' %}
 -- The last quote in USD of each source on each day, side by side.
 with quotes as (
@@ -23,7 +23,7 @@ compared as (
         {%- endfor %}
         min(close_price) as lowest_price,
         max(close_price) as highest_price,
-        avg(cast(close_price as double)) as average_price,
+        avg(cast(close_price as double precision)) as average_price,
         min(observed_at) as first_observed_at,
         max(observed_at) as last_observed_at
     from quotes

@@ -1,15 +1,29 @@
--- Quotes: every observed moment. Bars: one per series and day, in their newest version.
+-- Quotes: every observed moment. Bars: one per series and day, in their newest version. Prices are those of their day:
+-- a stock's are multiplied back by the splits that its reading was adjusted for (a reading from before the source said
+-- which: by all later ones), and what an older reading is adjusted for is brought to what is known now.
+{%- set moment = "case when price_kind = 'quote' then observed_at end" %}
+{%- set by = ['asset_hk', 'source', 'price_kind', 'price_date', moment] %}
 with prices as (
     select
         asset_hk, source, price_kind, observed_at, price_date, quote_currency, price_unit, open_price, high_price,
-        low_price, price, price as adj_close_price, volume, market_cap, row_version, hashdiff, payload_width,
-        record_source, load_timestamp, package_id
+        low_price, price, price as adj_close_price, cast(1 as {{ sql_type('price') }}) as split_factor, volume,
+        quote_volume, cast(null as {{ sql_type('number') }}) as dividends,
+        cast(null as {{ sql_type('number') }}) as stock_splits, {{ last_known('market_cap', by) }} as market_cap,
+        cast(null as {{ sql_type('number') }}) as pe_ratio, cast(null as {{ sql_type('price') }}) as week_52_high,
+        cast(null as {{ sql_type('price') }}) as week_52_low, cast(null as {{ sql_type('number') }}) as avg_volume,
+        {{ counts_in_quote_currency('source') }} as is_quote_volume,
+        row_version, hashdiff, payload_width, record_source, load_timestamp, package_id
     from {{ ref('sat_asset_price_crypto') }}
     union all
     select
         asset_hk, source, price_kind, observed_at, price_date, quote_currency,
         cast(null as {{ sql_type('number') }}) as price_unit, open_price, high_price, low_price, price, adj_close_price,
-        volume, market_cap, row_version, hashdiff, payload_width, record_source, load_timestamp, package_id
+        split_factor, volume, cast(null as {{ sql_type('number') }}) as quote_volume, dividends, stock_splits,
+        {%- for name in ['market_cap', 'pe_ratio', 'week_52_high', 'week_52_low', 'avg_volume'] %}
+        {{ last_known(name, by) }} as {{ name }},
+        {%- endfor %}
+        false as is_quote_volume,
+        row_version, hashdiff, payload_width, record_source, load_timestamp, package_id
     from {{ ref('sat_asset_price_stock') }}
 ),
 
@@ -23,37 +37,63 @@ valid as (
 
 converted as (
     select
-        asset_hk,
-        source,
+        valid.asset_hk,
+        valid.source,
         price_kind,
         price_date,
         quoted_at,
         observed_at,
         {{ major_currency('quote_currency') }} as quote_currency,
         coalesce(price_unit, 1) as price_unit,
-        {%- for name in ['open_price', 'high_price', 'low_price', 'price'] %}
+        {%- set prices = ['open_price', 'high_price', 'low_price', 'price'] %}
+        {%- for name in prices + ['dividends', 'week_52_high', 'week_52_low'] %}
         {{ in_major(name, 'quote_currency') }} as {{ name }},
         {%- endfor %}
         {{ in_major('coalesce(adj_close_price, price)', 'quote_currency') }} as adj_close_price,
-        volume,
+        case when is_quote_volume then null else volume end as volume,
+        case when is_quote_volume then coalesce(quote_volume, volume) else quote_volume end as quote_volume,
+        stock_splits,
         market_cap,
-        record_source,
-        load_timestamp,
-        package_id
+        pe_ratio,
+        avg_volume,
+        coalesce(splits.share_factor, 1) as share_factor,
+        coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1) as known_factor,
+        coalesce(
+            cast(split_factor as double precision), coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
+        ) as read_factor,
+        valid.record_source,
+        valid.load_timestamp,
+        valid.package_id
     from valid
+    {{ splits_until('valid', 'price_date') }}
+    left join {{ ref('fct_asset_splits') }} newest
+        on valid.asset_hk = newest.asset_hk and newest.valid_to = cast('9999-12-31' as date)
+),
+
+traded as (
+    select
+        asset_hk, source, price_kind, price_date, quoted_at, observed_at, quote_currency, price_unit, stock_splits,
+        {%- for name in ['open_price', 'high_price', 'low_price', 'price', 'dividends'] %}
+        {{ rescaled(name, 'read_factor', 'price') }} as {{ name }},
+        {%- endfor %}
+        {{ rescaled('adj_close_price', 'read_factor / known_factor', 'price') }} as adj_close_price,
+        {{ rescaled('volume', '1 / read_factor', 'number') }} as volume,
+        quote_volume, share_factor, market_cap, pe_ratio, week_52_high, week_52_low, avg_volume,
+        record_source, load_timestamp, package_id
+    from converted
 ),
 
 classed as (
     select
-        converted.*,
+        traded.*,
         {{ means_usd('quote_currency') }} as is_usd,
         price is not null and price > 0 and adj_close_price > 0 as is_positive
-    from converted
+    from traded
 ),
 
 -- The last quote of each source on each day, and how many of the day's sources lie within the band of it.
 last_quotes as (
-    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double) as price
+    select asset_hk, source, price_date, observed_at, is_usd, quote_currency, cast(price as double precision) as price
     from (
         select
             classed.*,
@@ -77,7 +117,7 @@ agreement as (
         sum(
             case
                 when 100 * abs(mine.price - other.price)
-                    <= cast({{ var('divergence_band_percent') }} as double) * (mine.price + other.price) / 2 then 1
+                    <= {{ as_type(var('divergence_band_percent'), 'float') }} * (mine.price + other.price) / 2 then 1
                 else 0
             end
         ) as agreeing_count
@@ -127,8 +167,16 @@ select
     judged.price as close_price,
     judged.adj_close_price,
     judged.volume,
+    judged.quote_volume,
+    {{ as_type('judged.dividends', 'price') }} as dividends,
+    judged.stock_splits,
+    {{ as_type('judged.share_factor', 'float') }} as share_factor,
     {{ as_type('case when judged.is_usd and judged.market_cap > 0 then judged.market_cap end', 'number') }}
         as market_cap,
+    judged.pe_ratio,
+    judged.week_52_high,
+    judged.week_52_low,
+    judged.avg_volume,
     judged.record_source,
     judged.load_timestamp,
     judged.package_id,

@@ -1,29 +1,6 @@
--- A trade whose customer type was corrected is in both satellites: the newest of all is what counts.
-with versions as (
-    {%- set satellites = {'personal': 'sat_transaction_personal', 'corporate': 'sat_transaction_corp'} %}
-    {%- for customer_type, satellite in satellites.items() %}
-    select
-        '{{ customer_type }}' as customer_type,
-        transaction_hk, transaction_id, customer_id, asset_type, asset_symbol, transaction_type, quantity,
-        price_per_unit, transaction_amount, fee_amount, observed_at, row_version, hashdiff, payload_width,
-        record_source, load_timestamp, package_id
-    from {{ ref(satellite) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
-trades as (
-    select * from {{ current_rows('versions', ['transaction_hk']) }} newest
-),
-
-keyed as (
-    select
-        trades.*,
-        case when customer_type = 'personal' then {{ hash_key(['customer_id']) }} end as customer_hk,
-        case when customer_type = 'corporate' then {{ hash_key(['customer_id']) }} end as company_hk,
-        {{ hash_key({'asset_type': 'text', 'asset_symbol': 'key'}) }} as asset_hk,
-        cast(observed_at as date) as transaction_date
-    from trades
+with trades as (
+    select newest.*, cast(observed_at as date) as transaction_date
+    from {{ newest_events(ref('nhl_transaction'), 'nhl_transaction_hk', 'transaction_hk') }} newest
 ),
 
 -- What was known of the trading party when it traded; before its first known state, that state.
@@ -35,30 +12,72 @@ parties as (
     from {{ history(ref('sat_company_details'), 'company_hk') }} companies
 ),
 
+-- Market capitalisations as they were known when a day began: what is reported later that day is not known yet.
+caps as (
+    select asset_hk, known_on, market_cap
+    from (
+        select
+            reported.*,
+            row_number() over (
+                partition by asset_hk, known_on order by observed_at desc, load_timestamp desc, price_hk
+            ) as age
+        from (
+            select
+                asset_hk, market_cap, observed_at, load_timestamp, price_hk,
+                case
+                    when observed_at = cast(cast(observed_at as date) as {{ sql_type('time') }})
+                        then cast(observed_at as date)
+                    else cast({{ dbt.dateadd('day', 1, 'cast(observed_at as date)') }} as date)
+                end as known_on
+            from {{ ref('fct_asset_prices') }}
+            where market_cap is not null and dq_status = 'passed'
+        ) reported
+    ) ranked
+    where age = 1
+),
+
+capped_days as (
+    select asset_hk, transaction_date, max(known_on) over (partition by asset_hk order by transaction_date) as known_on
+    from (
+        select distinct asset_hk, transaction_date, cast(null as date) as known_on from trades
+        union all
+        select asset_hk, known_on as transaction_date, known_on from caps
+    ) days
+),
+
+asset_days as (
+    select distinct days.asset_hk, days.transaction_date, caps.market_cap
+    from capped_days days
+    inner join caps on days.asset_hk = caps.asset_hk and days.known_on = caps.known_on
+),
+
 described as (
     select
-        keyed.*,
+        trades.*,
         parties.tier,
         parties.risk_tolerance,
         parties.country,
         assets.asset_name,
         assets.asset_category,
-        assets.asset_market_cap,
+        asset_days.market_cap as asset_market_cap,
         {{ dq_reasons([
             ('unknown_party', 'parties.party_hk is null'),
             ('unknown_asset', 'assets.is_listed is null or not assets.is_listed'),
-            ('quantity_not_positive', 'keyed.quantity <= 0'),
-            ('amount_mismatch', 'abs(cast(keyed.quantity as double) * cast(keyed.price_per_unit as double)'
-                ~ ' - cast(keyed.transaction_amount as double)) > 0.01 + 0.0001 * cast(keyed.transaction_amount as double)'),
-            ('fee_above_amount', 'keyed.fee_amount > keyed.transaction_amount'),
-            ('later_than_load', 'keyed.observed_at > keyed.load_timestamp'),
+            ('quantity_not_positive', 'trades.quantity <= 0'),
+            ('amount_mismatch', 'abs(' ~ as_type('trades.quantity', 'float') ~ ' * ' ~ as_type('trades.price_per_unit', 'float')
+                ~ ' - ' ~ as_type('trades.transaction_amount', 'float') ~ ') > 0.01 + 0.0001 * '
+                ~ as_type('trades.transaction_amount', 'float')),
+            ('fee_above_amount', 'trades.fee_amount > trades.transaction_amount'),
+            ('later_than_load', 'trades.observed_at > trades.load_timestamp'),
         ]) }} as dq_reasons
-    from keyed
+    from trades
     left join parties
-        on coalesce(keyed.customer_hk, keyed.company_hk) = parties.party_hk
-        and keyed.observed_at < parties.valid_to
-        and (keyed.observed_at >= parties.valid_from or parties.version = 1)
-    left join {{ ref('dim_asset') }} assets on keyed.asset_hk = assets.asset_hk
+        on coalesce(trades.customer_hk, trades.company_hk) = parties.party_hk
+        and trades.observed_at < parties.valid_to
+        and (trades.observed_at >= parties.valid_from or parties.version = 1)
+    left join {{ ref('dim_asset') }} assets on trades.asset_hk = assets.asset_hk
+    left join asset_days
+        on trades.asset_hk = asset_days.asset_hk and trades.transaction_date = asset_days.transaction_date
 )
 
 select
@@ -89,8 +108,9 @@ select
     {{ as_type(iso_day_of_week('transaction_date'), 'integer') }} as transaction_day_of_week,
     {{ as_type('extract(hour from observed_at)', 'integer') }} as transaction_hour,
     {{ as_type('transaction_amount - fee_amount', 'number') }} as net_amount,
-    {{ as_type('100 * cast(fee_amount as double) / nullif(cast(transaction_amount as double), 0)', 'float') }}
-        as fee_percentage,
+    {{ as_type(
+        '100 * ' ~ as_type('fee_amount', 'float') ~ ' / nullif(' ~ as_type('transaction_amount', 'float') ~ ', 0)', 'float'
+    ) }} as fee_percentage,
     record_source,
     load_timestamp,
     package_id,

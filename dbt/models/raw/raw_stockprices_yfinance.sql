@@ -4,4 +4,4 @@
     'stock_splits': 'number', 'company_name': 'text', 'sector': 'text', 'industry': 'text', 'market_cap': 'number',
     'pe_ratio': 'number', 'week_52_high': 'price', 'week_52_low': 'price', 'avg_volume': 'number', 'source': 'text',
     'observed_at': 'time',
-}, area='prices', added={'quote_currency': 'text'}) }}
+}, area='prices', added={'quote_currency': 'text', 'split_factor': 'price'}) }}

@@ -10,11 +10,9 @@ with parties as (
     from {{ ref('dim_company') }}
 ),
 
-positions as (
+trades as (
     select
         party_hk,
-        asset_hk,
-        sum(cast(signed_quantity as decimal(38,10))) as quantity_held,
         count(*) as transaction_count,
         sum(case when transaction_type = 'buy' then 1 else 0 end) as buy_count,
         sum(cast(transaction_amount as decimal(38,10))) as transaction_amount,
@@ -22,37 +20,33 @@ positions as (
         min(transaction_timestamp) as first_transaction_at,
         max(transaction_timestamp) as last_transaction_at
     from {{ ref('semantic_transactions') }}
-    group by party_hk, asset_hk
+    group by party_hk
 ),
 
 closes as (
-    select asset_hk, close_price
+    select asset_hk, case when is_usd then close_price * share_factor end as worth
     from (
         select
-            asset_hk,
-            close_price,
+            bars.*,
             row_number() over (partition by asset_hk order by price_date desc) as age
-        from {{ ref('fct_asset_indicators') }}
-        where is_primary and is_usd
-    ) bars
+        from {{ ref('fct_asset_indicators') }} bars
+        where is_primary
+    ) newest
     where age = 1
 ),
 
-totals as (
+holdings as (
     select
         positions.party_hk,
-        sum(positions.transaction_count) as transaction_count,
-        sum(positions.buy_count) as buy_count,
-        sum(cast(positions.transaction_amount as decimal(38,10))) as transaction_amount,
-        sum(cast(positions.fee_amount as decimal(38,10))) as fee_amount,
-        count(*) as asset_count,
+        sum(case when positions.quantity > 0 then 1 else 0 end) as asset_count,
         -- Added up as decimals: a sum of doubles depends on their order, and the same data would look changed.
         -- An asset without a closed bar counts nothing, as in the metric aum.
-        sum(cast(cast(positions.quantity_held as double) * closes.close_price as decimal(38,10))) as holdings_value,
-        min(positions.first_transaction_at) as first_transaction_at,
-        max(positions.last_transaction_at) as last_transaction_at
-    from positions
+        sum({{ as_type(
+            as_type('positions.quantity', 'float') ~ ' / positions.share_factor * closes.worth', 'number'
+        ) }}) as holdings_value
+    from {{ ref('semantic_positions') }} positions
     left join closes on positions.asset_hk = closes.asset_hk
+    where positions.is_current
     group by positions.party_hk
 )
 
@@ -64,14 +58,15 @@ select
     parties.risk_tolerance,
     parties.country,
     parties.created_at,
-    {{ as_type('coalesce(totals.transaction_count, 0)', 'integer') }} as transaction_count,
-    {{ as_type('coalesce(totals.buy_count, 0)', 'integer') }} as buy_count,
-    {{ as_type('coalesce(totals.transaction_count - totals.buy_count, 0)', 'integer') }} as sell_count,
-    {{ as_type('coalesce(totals.asset_count, 0)', 'integer') }} as asset_count,
-    {{ as_type('coalesce(totals.transaction_amount, 0)', 'number') }} as transaction_amount,
-    {{ as_type('coalesce(totals.fee_amount, 0)', 'number') }} as fee_amount,
-    {{ as_type('coalesce(totals.holdings_value, 0)', 'float') }} as holdings_value,
-    {{ as_type('totals.first_transaction_at', 'time') }} as first_transaction_at,
-    {{ as_type('totals.last_transaction_at', 'time') }} as last_transaction_at
+    {{ as_type('coalesce(trades.transaction_count, 0)', 'integer') }} as transaction_count,
+    {{ as_type('coalesce(trades.buy_count, 0)', 'integer') }} as buy_count,
+    {{ as_type('coalesce(trades.transaction_count - trades.buy_count, 0)', 'integer') }} as sell_count,
+    {{ as_type('coalesce(holdings.asset_count, 0)', 'integer') }} as asset_count,
+    {{ as_type('coalesce(trades.transaction_amount, 0)', 'number') }} as transaction_amount,
+    {{ as_type('coalesce(trades.fee_amount, 0)', 'number') }} as fee_amount,
+    {{ as_type('coalesce(holdings.holdings_value, 0)', 'float') }} as holdings_value,
+    {{ as_type('trades.first_transaction_at', 'time') }} as first_transaction_at,
+    {{ as_type('trades.last_transaction_at', 'time') }} as last_transaction_at
 from parties
-left join totals on parties.party_hk = totals.party_hk
+left join trades on parties.party_hk = trades.party_hk
+left join holdings on parties.party_hk = holdings.party_hk

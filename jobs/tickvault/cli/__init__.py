@@ -9,7 +9,8 @@ from types import TracebackType
 import click
 
 from tickvault.core import redaction
-from tickvault.core.errors import PlatformError
+from tickvault.core.errors import ExitCode, PlatformError
+from tickvault.core.program import called, pasted
 from tickvault.core.suggestion import suggestion
 
 COMMANDS = {
@@ -26,7 +27,9 @@ COMMANDS = {
     "lake": "List, export, clean and repair the lake.",
     "dbt": "Build, test and publish the warehouse.",
     "metric": "Answer with a metric, by its dimensions.",
+    "latest": "Say what assets cost now.",
     "query": "Ask an engine a question in SQL.",
+    "sql": "Open a shell to ask an engine in SQL.",
     "export": "Write a table to a Parquet or CSV file.",
     "snowflake": "Prepare a Snowflake account.",
     "simulate": "Serve a simulated market.",
@@ -38,6 +41,14 @@ COMMANDS = {
     "doctor": "Check whether everything can be reached.",
     "settings": "Show every setting, its value and meaning.",
 }
+
+
+class Help(click.HelpFormatter):
+    """Writes a help whose examples can be pasted."""
+
+    def getvalue(self) -> str:
+        """Return what was written."""
+        return pasted(super().getvalue())
 
 
 class LazyGroup(click.Group):
@@ -90,10 +101,19 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     sys.excepthook = _say
     try:
-        root.main(prog_name="tickvault")
+        click.Context.formatter_class = Help
+        root.main(prog_name=called())
     except PlatformError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {pasted(str(error))}", err=True)
         sys.exit(int(error.exit_code))
+    except ModuleNotFoundError as error:
+        package = (error.name or "tickvault").partition(".")[0]
+        if package == "tickvault":
+            raise
+        click.echo(
+            f"error: {package} is not installed here: 'make install' in the checkout brings all extras", err=True
+        )
+        sys.exit(int(ExitCode.CONFIGURATION))
 
 
 def _say(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:

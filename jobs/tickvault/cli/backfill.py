@@ -1,10 +1,12 @@
 """``tickvault backfill``: run a source or a flow for a range of slots."""
 
+import shlex
 import sys
 
 import click
 
 from tickvault.cli.options import SlotParam, dry_run_option, load_settings
+from tickvault.core.program import called
 from tickvault.core.slot import Schedule, Slot
 
 
@@ -41,11 +43,10 @@ def command(name: str, first: Slot, last: Slot | None, force: bool, verbose: boo
     work = backfill.steps(plan, slots, settings, force=force)
     if dry_run or not work:
         for slot, step in work:
-            click.echo(f"{slot} {step.name}: tickvault {' '.join(step.argv)}")
+            click.echo(f"TICKVAULT_SLOT={slot.id} {called()} {shlex.join(step.argv)}")
         click.echo(f"{len(slots)} slot(s), {len(work)} step(s)")
         return
-    progress = Progress(verbose=verbose)
-    with open_runner(settings) as runner:
+    with Progress(verbose=verbose) as progress, open_runner(settings) as runner:
         results = backfill.run(work, runner, plan.name, progress)
     bad = [r for r in results if r.status not in ("complete", "off")]
     click.echo(f"{len(slots)} slot(s), {len(results)} step(s), {len(bad)} not complete")

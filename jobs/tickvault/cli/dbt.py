@@ -32,6 +32,7 @@ def build(name: str, select: tuple[str, ...], full_refresh: bool, force: bool, s
 
     \b
     Examples:
+      tickvault dbt build --target dev-postgres
       tickvault dbt build --target dev-snowflake
       tickvault dbt build --target dev-trino --select raw_cryptobars+
     """

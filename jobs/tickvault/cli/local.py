@@ -1,9 +1,12 @@
 """``tickvault local``: the engines of this machine, and any command against them."""
 
+import os
+
 import click
 
 from tickvault.cli.options import load_settings
-from tickvault.core.errors import SinkUnavailableError
+from tickvault.core import program
+from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.core.settings import export
 from tickvault.local.engines import Local, end, running, use
 from tickvault.local.home import Home
@@ -20,13 +23,13 @@ def command(live: bool, arguments: tuple[str, ...]) -> None:
       tickvault local status
       tickvault local query "select count(*) from raw_customers"
       tickvault local query --on snowflake "select count(*) from RAW.RAW_TRANSACTIONS"
+      tickvault local up
+      tickvault local env
+      tickvault local down --force
 
-    \b
-    The engines themselves:
-      tickvault local up              start them, and say how to connect
-      tickvault local status          where they are, then what ran
-      tickvault local env             print export lines: eval "$(tickvault local env)"; psql
-      tickvault local down [--force]  end them, --force also under who uses them
+    Of the engines themselves: 'up' starts them and says how to connect; 'status' says where they are, then what ran;
+    'env' prints export lines, so that eval "$(tickvault local env)" connects a shell, its psql and its notebooks;
+    'down' ends them, with --force also under who uses them.
 
     They end by themselves when nobody used them for TICKVAULT_LOCAL_IDLE_MINUTES.
     """
@@ -37,7 +40,7 @@ def command(live: bool, arguments: tuple[str, ...]) -> None:
         _down(home, rest)
         return
     if word != "up" and not home.folder.exists():
-        raise click.ClickException(
+        raise ConfigError(
             f"there is nothing in {home.folder}; run '{'tickvault demo --live' if live else 'tickvault demo'}' first"
         )
     with use(home, f"tickvault {word}", idle_minutes=settings.tickvault_local_idle_minutes) as engines:
@@ -50,16 +53,17 @@ def command(live: bool, arguments: tuple[str, ...]) -> None:
         else:
             if word == "status" and not rest:
                 _show(home)
-            _run(arguments, engines)
+            _run(arguments, engines, "local --live" if live else "local")
 
 
-def _run(arguments: tuple[str, ...], engines: Local) -> None:
+def _run(arguments: tuple[str, ...], engines: Local, called: str) -> None:
     """Become the command, in this very process: a second one would cost half a second."""
     from tickvault.cli import root
 
     export(engines.environment)
+    os.environ[program.CALLED] = f"{program.called()} {called}"  # what it advises to call, it advises for these engines
     try:
-        root.main(list(arguments), prog_name="tickvault")
+        root.main(list(arguments), prog_name=program.called())
     except SinkUnavailableError:
         for failure in engines.line.ask("facts").get("failures", []) if engines.line else []:
             click.echo(failure, err=True)
@@ -113,4 +117,4 @@ def _show(home: Home) -> None:
     click.echo(f"{'to read with':<20} psql postgresql://{address}")
     click.echo(f"{'its password':<20} {reader['PGPASSWORD']}")
     minutes = f"{facts.get('idle_minutes', 0):g} min after the last use"
-    click.echo(f"{'they end':<20} {minutes}, or by 'tickvault local down'\n")
+    click.echo(f"{'they end':<20} {minutes}, or by '{program.called()} local down'\n")

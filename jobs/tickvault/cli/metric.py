@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import click
 
-from tickvault.cli.options import comma_separated, json_option, load_settings, show
+from tickvault.cli.options import asking, comma_separated, json_option, show
 from tickvault.core.engine import WAREHOUSES
 from tickvault.core.errors import ConfigError
 
@@ -20,7 +20,7 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -
 @click.option("--by", callback=comma_separated, help="Dimensions, comma separated, such as tier,country.")
 @click.option("--from", "since", type=_DAY, callback=_day, help="First day, UTC, inclusive.")
 @click.option("--to", "until", type=_DAY, callback=_day, help="Last day, UTC, inclusive.")
-@click.option("--on", "engine", type=click.Choice(WAREHOUSES), help="Engine to ask [default: the first set up].")
+@click.option("--on", "engine", type=click.Choice(WAREHOUSES), help="Engine to ask [default: the first that is built].")
 @click.option("--list", "listed", is_flag=True, help="List the metrics instead.")
 @click.option("--format", "form", type=click.Choice(("table", "markdown")), default="table", help="Form of the list.")
 @json_option
@@ -58,8 +58,9 @@ def command(
     from tickvault.query.relation import published
     from tickvault.warehouse.target import default_engine
 
-    settings, asked = load_settings(), metric(name)
-    chosen = engine or default_engine(settings)
-    columns, sql = statement(asked, by or (), since, until, lambda model: published(settings, chosen, model))
-    _, rows = read(settings, chosen, sql, 100_000)
+    asked = metric(name)
+    with asking() as settings:
+        chosen = engine or default_engine(settings)
+        columns, sql = statement(asked, by or (), since, until, lambda model: published(settings, chosen, model))
+        _, rows = read(settings, chosen, sql, 100_000)
     show(rows, columns, as_json, title=None if as_json else f"{asked.label}, {asked.unit}")

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -43,6 +45,19 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
+@contextmanager
+def asking() -> Iterator[Settings]:
+    """Give settings that name an engine for as long as it is asked: these, or the demo's engines where they run.
+
+    Raises:
+        ConfigError: None is named and none runs; it says which command to paste.
+    """
+    from tickvault.local.nearby import within_reach
+
+    with within_reach(load_settings(), sys.argv[1:]) as settings:
+        yield settings
+
+
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Split a comma separated option; one that names nothing is refused, for it would stand for everything."""
     if value is None:
@@ -58,11 +73,22 @@ def show_facts(facts: dict[str, Any]) -> None:
     click.echo(json.dumps(redaction.data(facts), default=str, indent=1))
 
 
+def _plain(value: Any) -> str:
+    """Write a value; a decimal without exponent: PostgreSQL gives zero as ``0E-10``."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _plain(value)
+
+
 def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:
     """Print rows as a table, or as one JSON list of objects."""
     rows = list(rows)
     if as_json:
-        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str, indent=1))
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain, indent=1))
         return
     from rich.console import Console
     from rich.table import Table
@@ -72,6 +98,8 @@ def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, t
         numeric = bool(rows) and all(isinstance(r[index], int | float) or r[index] is None for r in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if v is None else f"{v:,}" if isinstance(v, int) and v is not True else str(v) for v in row))
+        table.add_row(
+            *("" if v is None else f"{v:,}" if isinstance(v, int) and v is not True else _plain(v) for v in row)
+        )
     width = None if sys.stdout.isatty() else 160
     Console(width=width).print(table if rows else f"{title or 'rows'}: none")

@@ -2,9 +2,12 @@
 
 import sys
 import threading
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import click
+
+from tickvault.core.pulse import Pulse
 
 if TYPE_CHECKING:
     from tickvault.flows.host import StepEvent
@@ -14,7 +17,7 @@ _COLOURS = {"complete": "green", "off": "bright_black", "partial": "yellow", "fa
 
 
 class Progress:
-    """Prints what happens to steps; on a terminal the last line says which are under way.
+    """Prints what happens to steps; which are under way is a terminal's last line, elsewhere a line now and then.
 
     Args:
         verbose: Print the steps' own log lines too.
@@ -25,6 +28,18 @@ class Progress:
         self._running: list[str] = []
         self._lock = threading.Lock()
         self._live = sys.stderr.isatty()
+        self._pulse = Pulse(self._say)
+
+    def __enter__(self) -> Self:
+        if not self._live:
+            self._pulse.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._live:
+            self._pulse.__exit__(kind, error, traceback)
 
     def __call__(self, event: "StepEvent") -> None:
         """Show an event."""
@@ -44,15 +59,22 @@ class Progress:
 
     def write(self, line: str) -> None:
         """Print a line above the status."""
+        self._pulse.heard()
         with self._lock:
             click.echo(("\r\x1b[K" if self._live else "") + line, err=True)
         self._status()
 
     def _status(self) -> None:
         if self._live:
-            with self._lock:
-                text = f"  … {', '.join(self._running)}"[:100] if self._running else ""
-                click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{self._under_way()[:100]}", nl=False, err=True)
+
+    def _say(self) -> None:
+        if text := self._under_way():
+            click.echo(text, err=True)
+
+    def _under_way(self) -> str:
+        with self._lock:
+            return f"  … {', '.join(self._running)}" if self._running else ""
 
 
 def describe(result: "StepResult") -> str:

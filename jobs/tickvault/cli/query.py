@@ -1,10 +1,12 @@
 """``tickvault query``: ask an engine a question in SQL."""
 
+import shutil
 import sys
 
 import click
 
-from tickvault.cli.options import json_option, load_settings, show
+from tickvault.cli.options import asking, json_option, show
+from tickvault.cli.shell import grid
 from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
 from tickvault.query.read import read
@@ -23,13 +25,18 @@ def command(sql: str | None, engine: str, limit: int, as_json: bool) -> None:
     \b
     Examples:
       tickvault query "select count(*) from raw_cryptobars"
+      tickvault query "select * from marts.dim_asset limit 5"
       tickvault query --on snowflake "select * from MARTS.DIM_ASSET limit 5"
       tickvault query --on trino --json < question.sql
     """
     text = sql if sql is not None else sys.stdin.read()
     if not text.strip():
         raise ConfigError("no SQL: give it as an argument or on standard input")
-    columns, rows = read(load_settings(), engine, text, limit)
-    show(rows, columns, as_json)
+    with asking() as settings:
+        columns, rows = read(settings, engine, text, limit)
+    if not as_json and rows and grid.breadth(columns, rows) > shutil.get_terminal_size((160, 50)).columns:
+        click.echo("\n".join(grid.records(columns, rows)))
+    else:
+        show(rows, columns, as_json)
     if len(rows) == limit:
         click.echo(f"only the first {limit:,} rows are shown; --limit shows more", err=True)

@@ -1,12 +1,14 @@
 """``tickvault run``: run a whole flow here."""
 
 import json
+import shlex
 import sys
 from typing import Any
 
 import click
 
 from tickvault.cli.options import dry_run_option, load_settings, slot_option
+from tickvault.core.program import called
 from tickvault.core.slot import Schedule, Slot
 
 
@@ -39,10 +41,9 @@ def command(flow: str, slot: Slot | None, force: bool, dry_run: bool, verbose: b
     if dry_run:
         for number, stage in enumerate(stages(chosen, settings, force=force), 1):
             for step in stage:
-                click.echo(f"{number}. {step.name}: tickvault {' '.join(step.argv)} for slot {slot}")
+                click.echo(f"{number}. TICKVAULT_SLOT={slot.id} {called()} {shlex.join(step.argv)}")
         return
-    progress = Progress(verbose=verbose)
-    with prefect_server(settings) as server, open_runner(settings) as runner:
+    with Progress(verbose=verbose) as progress, prefect_server(settings) as server, open_runner(settings) as runner:
         progress.write(f"{flow}, slot {slot}")
         (result,) = run_flows([flow], slot, runner, settings, progress, server=server, force=force)
     verdict = result.verdict

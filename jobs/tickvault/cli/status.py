@@ -2,7 +2,7 @@
 
 import click
 
-from tickvault.cli.options import json_option, load_settings, show
+from tickvault.cli.options import asking, json_option, show
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(pattern: str | None, view: str, limit: int, as_json: bool) -> None:
     """Show what the ledger knows, newest first; PATTERN keeps what contains it."""
     from tickvault.ledger import Ledger, packages, rejects, runs, schemas
 
-    with Ledger.open(load_settings()) as ledger:
+    with asking() as settings, Ledger.open(settings) as ledger:
         views = {
             "runs": (runs.COLUMNS, ledger.runs.latest),
             "packages": (packages.COLUMNS, ledger.packages.latest),

@@ -25,7 +25,7 @@ class Engine:
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("postgres", "postgres_host"),
+        Engine("postgres", "postgres_host", sink="postgres"),
         Engine("snowflake", "snowflake_account", sink="snowflake"),
         Engine("trino", "trino_host", sink="postgres"),
     )

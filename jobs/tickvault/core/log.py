@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from tickvault.core import redaction
+from tickvault.core.program import pasted
 from tickvault.core.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -58,6 +59,6 @@ class _Formatter(logging.Formatter):
         else:
             extra = " ".join(f"{k}={v}" for k, v in fields.items())
             time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-            text = f"{time} {record.levelname:<7} {record.getMessage()}{'  ' + extra if extra else ''}"
+            text = f"{time} {record.levelname:<7} {pasted(record.getMessage())}{'  ' + extra if extra else ''}"
             text += f"\n{error}" if error else ""
         return redaction.text(text)

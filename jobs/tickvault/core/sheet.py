@@ -1,16 +1,20 @@
 """Writes rows as CSV that a spreadsheet can open: nothing in it runs, and every number is written plain.
 
-A text that begins as a formula does gets an apostrophe before it, as OWASP advises
-(https://owasp.org/www-community/attacks/CSV_Injection); numbers, negative ones too, stay as they are. Decimals have all
-their digits and no exponent. A header names the columns, texts are in quotes, times are UTC, a null is nothing.
+RFC 4180 in UTF-8, with Unix's line end. A text that begins as a formula does gets an apostrophe before it, as OWASP
+advises (https://owasp.org/www-community/attacks/CSV_Injection); numbers, negative ones too, stay as they are. Decimals
+have all their digits, doubles the fewest that give the same double back, neither has an exponent. A header names the
+columns, texts are in quotes, an empty one too, times are UTC, a null is nothing.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+NUMBER: dict[bytes | str, bytes | str] = {b"tickvault": b"number"}
+"""Metadata of a text column whose texts are numbers: decimals of no certain precision."""
 _FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 
 
@@ -41,7 +45,10 @@ class Sheet:
         """Append rows."""
         if not batch.num_rows:
             return
-        columns: list[Any] = [_cells(column) for column in batch.columns]
+        columns: list[Any] = [
+            column if field.metadata == NUMBER else _cells(column)
+            for field, column in zip(batch.schema, batch.columns, strict=True)
+        ]
         lines: Any = pc.binary_join_element_wise(*columns, ",", null_handling="replace", null_replacement="")
         self._file.write(("\n".join(lines.to_pylist()) + "\n").encode())
 
@@ -54,9 +61,11 @@ def _cells(column: "pa.Array[Any]") -> Any:
     if pa.types.is_decimal(column.type):
         return pa.array([None if value is None else f"{value:f}" for value in column.to_pylist()], pa.string())
     text: Any = pc.cast(column, pa.string())
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
-        return text
-    if pa.types.is_temporal(column.type):
+    if pa.types.is_floating(column.type):
+        exponents = pc.match_substring(text, "e")
+        plain = [None if value is None else f"{Decimal(value):f}" for value in pc.filter(text, exponents).to_pylist()]
+        return pc.replace_with_mask(text, pc.fill_null(exponents, False), pa.array(plain, pa.string()))
+    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
         return text
     harmless = pc.if_else(pc.match_substring_regex(text, _FORMULA), pc.binary_join_element_wise("'", text, ""), text)
     return pc.binary_join_element_wise('"', pc.replace_substring(harmless, '"', '""'), '"', "")

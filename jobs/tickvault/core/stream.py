@@ -20,6 +20,8 @@ INSTANT = pa.timestamp("us", tz="UTC")
 ROW_VERSION = "row_version"
 """Sortable text ``<source time or day>|<slot>|r<revision>``: what decides which of two rows with one key stays."""
 LOAD_TIMESTAMP = "load_timestamp"
+LAST_SEEN_VERSION = "last_seen_version"
+"""The highest version that had the same content again; null where it is the row's own. Of tables that are upserted."""
 LINEAGE = (ROW_VERSION, "package_id", LOAD_TIMESTAMP)
 """Columns every raw table has beside its own; the lake adds the first, a sink the other two."""
 
@@ -126,7 +128,7 @@ class Stream:
         for f in self.schema:
             if not is_allowed(f.type):
                 raise ConfigError(f"stream {self.name}: column '{f.name}' has type {f.type}, which no sink may store")
-            if f.name in LINEAGE:
+            if f.name in (*LINEAGE, LAST_SEEN_VERSION):
                 raise ConfigError(f"stream {self.name}: column '{f.name}' is one the platform adds itself")
         if not self.primary_key and self.write_mode is not WriteMode.APPEND:
             raise ConfigError(f"stream {self.name}: an upsert needs a primary key")
@@ -145,6 +147,8 @@ class Stream:
         if self.area is Area.PRICES and "observed_at" in columns:
             columns.remove(LOAD_TIMESTAMP)
             columns.insert(columns.index("observed_at") + 1, LOAD_TIMESTAMP)
+        if self.write_mode is WriteMode.UPSERT:
+            columns.append(LAST_SEEN_VERSION)
         return tuple(columns)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from rich.status import Status
 from rich.table import Table
 
 from tickvault.core.errors import ConfigError, worst
+from tickvault.core.program import pasted
+from tickvault.core.pulse import Pulse
 from tickvault.core.settings import Settings, export
 from tickvault.demo.days import Day, Player, Stopwatch, calendar
-from tickvault.demo.tally import Built, Tally, built, fingerprint, tallies
+from tickvault.demo.tally import Built, Tally, built, fingerprint, landed, tallies
 from tickvault.flows.host import StepEvent
 from tickvault.flows.local import FlowResult
 from tickvault.flows.plan import PLANS
@@ -41,6 +43,8 @@ class Performance:
         self._tail: list[str] = []
         self._lock = threading.Lock()
         self._status: Status | None = None
+        self._now, self._started = "", time.monotonic()
+        self._pulse = Pulse(self._say)
 
     def run(self, *, days: int, build: str, fresh: bool) -> int:
         """Run it all; returns the exit code of what went worst.
@@ -96,12 +100,16 @@ class Performance:
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
+        before = landed(player.settings, day.slot)
+        self._now = f"{day.slot.date} {day.title}"
         results = player.play(day)
-        self._headline(started, f"{day.slot.date} {day.title}")
+        resumed = f", resumed: {', '.join(before)} had landed before" if before else ""
+        self._headline(started, self._now + resumed)
         for result in results:
             self._show(result)
         codes = [r.verdict.exit_code for r in results]
         if day.build and not any(codes):
+            self._now = "dbt builds, tests and publishes the warehouse"
             end = player.build(day.slot)
             color = _COLORS.get(end.exit_code, "red")
             text = end.sentence or _published(end.report)
@@ -113,6 +121,7 @@ class Performance:
 
     def _again(self, player: Player, day: Day, started: float) -> tuple[list[int], bool]:
         """Run the last day once more; returns how its flows ended, and whether both targets are as they were."""
+        self._now = f"{day.slot.date} the same day once more"
         before = fingerprint(player.settings)
         codes = [r.verdict.exit_code for r in player.play(day)]
         after = fingerprint(player.settings)
@@ -148,8 +157,10 @@ class Performance:
             total = sum(s for name, s in loads.items() if name.startswith(f"load-{sink}"))
             self.console.print(f"loading into {sink} took {total:.1f} s in all", highlight=False)
         self.console.print(f"\n[bold]done in {seconds:.0f} s[/]. What to look at next:", highlight=False)
-        for line in _NEXT:
-            self.console.print(f"  {line}", highlight=False)
+        for what, command in _NEXT:
+            if what:
+                self.console.print(f"  [dim]{what}[/]", highlight=False)
+            self.console.print(f"    {pasted(command)}", highlight=False, soft_wrap=True)
 
     def _listen(self, event: StepEvent) -> None:
         with self._lock:
@@ -160,31 +171,50 @@ class Performance:
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
-                self._status.update(f"{event.slot[:8]}  " + "  ".join(self._running))
+                self._status.update(f"{self._now}  " + "  ".join(self._running))
 
     def _headline(self, started: float, text: str) -> None:
+        self._pulse.heard()
         self.console.print(f"[dim]{time.monotonic() - started:7.1f} s[/] [bold]{text}[/]", highlight=False)
 
     @contextmanager
     def _busy(self, text: str) -> Iterator[None]:
+        """Show what is under way: a line that changes on a terminal, a further line now and then elsewhere."""
+        self._now = text
         if not self.console.is_terminal:
-            yield
+            with self._pulse:
+                yield
             return
         with self.console.status(text) as self._status:
             yield
         self._status = None
 
+    def _say(self) -> None:
+        with self._lock:
+            steps = ", ".join(f"{step} {time.monotonic() - since:.0f} s" for step, since in self._running.items())
+        seconds = time.monotonic() - self._started
+        self.console.print(
+            f"{seconds:7.1f} s … {self._now}{': ' if steps else ''}{steps}",
+            style="dim",
+            highlight=False,
+            soft_wrap=True,
+        )
+
 
 _NEXT = (
-    "tickvault local status                   what ran, landed and was loaded",
-    'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
-    "tickvault local metric revenue --by tier",
-    'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"',
-    "tickvault local export fct_transactions --parquet trades.parquet",
-    "tickvault local lake ls                  the sealed packages of the lake",
-    "tickvault local lake export binance --csv out",
-    "make test, docs/promises.md              what is promised, and how it is held",
+    ("what ran, landed and was loaded", "tickvault local status"),
+    (
+        "a table of the platform's own PostgreSQL",
+        'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
+    ),
+    ("a metric by its dimensions", "tickvault local metric revenue --by tier"),
+    ("the same in the warehouse's SQL", 'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"'),
+    ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
+    ("the sealed packages of the lake, and one source's as CSV", "tickvault local lake ls"),
+    ("", "tickvault local lake export binance --csv out"),
+    ("what is promised (docs/promises.md), and how it is held", "make test"),
 )
+"""What is worth asking, and the command that asks it: alone on its line, to be pasted."""
 
 
 def _published(report: dict[str, Any]) -> str:

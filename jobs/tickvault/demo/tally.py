@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tickvault.core.settings import Settings
+from tickvault.core.slot import Slot
 from tickvault.core.stream import Area
 from tickvault.engines.postgres.connection import Connection
 from tickvault.engines.snowflake.session import Connection as Snowflake
@@ -50,6 +51,12 @@ def tallies(settings: Settings) -> list[Tally]:
     """Add up packages and loads by source."""
     with Ledger.open(settings) as ledger:
         return [Tally(source, *map(int, counts)) for source, *counts in ledger.loads.by_source()]
+
+
+def landed(settings: Settings, slot: Slot) -> list[str]:
+    """Return the sources whose packages of a slot have landed already."""
+    with Ledger.open(settings) as ledger:
+        return ledger.packages.sources(slot)
 
 
 def built(settings: Settings) -> list[Built]:

@@ -1,6 +1,7 @@
 """One session with Trino, with the client's errors turned into the platform's."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
@@ -55,6 +56,9 @@ class TrinoSession:
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql.strip().rstrip(";"))
+        except KeyboardInterrupt:
+            _cancel(cursor)
+            raise
         except (requests.RequestException, Error) as error:
             raise self._mapped(error) from error
         return cursor
@@ -71,6 +75,9 @@ class TrinoSession:
         cursor = self.cursor(sql)
         try:
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        except KeyboardInterrupt:
+            _cancel(cursor)
+            raise
         except (requests.RequestException, Error) as error:
             raise self._mapped(error) from error
         return [column[0] for column in cursor.description or []], [tuple(row) for row in rows]
@@ -114,6 +121,15 @@ class TrinoSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _cancel(cursor: Any) -> None:
+    """Have the server stop what nobody waits for any more; what it says is not asked."""
+    import requests
+    from trino.exceptions import Error
+
+    with suppress(requests.RequestException, Error):
+        cursor.cancel()
 
 
 def _type(column: Any) -> "pa.DataType":

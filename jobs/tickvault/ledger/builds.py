@@ -63,6 +63,24 @@ class Builds:
                 WHERE target = %s AND selection = '' AND status = 'green')"""
         return bool(self._db.one(sql, target, target)[0])
 
+    def interrupted(self, target: str) -> bool:
+        """Whether the newest build did not come to a good end. Whoever asks holds the target's lock."""
+        sql = "SELECT status FROM data_platform.builds WHERE target = %s ORDER BY started_at DESC LIMIT 1"
+        newest = self._db.first(sql, target)
+        return bool(newest and newest[0] != "green")
+
+    def taken_in(self, targets: Sequence[str]) -> datetime | None:
+        """Return what was loaded before which time all these targets have taken in; None where one has not yet.
+
+        Of each target that was ever built it is the start of its newest green build of everything that counts.
+        """
+        sql = """SELECT min(coalesce(seen, '-infinity')) FROM (
+                SELECT max(started_at) FILTER (WHERE status = 'green' AND selection = '') AS seen
+                FROM data_platform.builds WHERE target = ANY (%s) GROUP BY target) of_each
+            HAVING min(coalesce(seen, '-infinity')) > '-infinity'"""
+        found = self._db.first(sql, list(targets))
+        return found[0] if found else None
+
     def start(self, target: str, build: Build, selection: str) -> None:
         """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
         self._db.run(

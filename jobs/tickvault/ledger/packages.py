@@ -101,6 +101,11 @@ class Packages:
         )
         return {key for (key,) in rows}
 
+    def sources(self, slot: Slot) -> list[str]:
+        """Return the sources that landed something for a slot, in alphabetical order."""
+        rows = self._db.rows("SELECT DISTINCT source FROM data_platform.packages WHERE slot = %s", slot.time)
+        return sorted(str(source) for (source,) in rows)
+
     def days(self, stream: str) -> set[str]:
         """Return the UTC dates of all slots of a stream."""
         rows = self._db.rows(

@@ -163,7 +163,8 @@ def create_database(uri: str, database: str) -> None:
 def create_reader(uri: str, password: str = "") -> str:
     """Create the role that may only read, in the database of ``uri``, and return its name; it may be there already.
 
-    It reads what is there and what the user of ``uri`` will make; the socket asks nobody for a password.
+    It reads raw tables and ledger, also those that the user of ``uri`` will make. A build lets it read what is
+    published; what is built aside it never reads. The socket asks for no password.
 
     Args:
         uri: The database, as its owner.
@@ -179,13 +180,16 @@ def create_reader(uri: str, password: str = "") -> str:
         if password:
             connection.run(f"ALTER ROLE {READER} PASSWORD '{connection.scrambled(password, READER)}'")
         connection.run(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
+        connection.run(f"ALTER ROLE {READER} SET search_path = public, marts, semantic")
         connection.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         database = quoted(str(connection.one("SELECT current_database()")[0]))
         connection.run(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
-        own = connection.rows("SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_)'")
-        for (schema,) in own:
+        # A folder of before could also be read in every schema that was made later.
+        connection.run(f"ALTER DEFAULT PRIVILEGES REVOKE USAGE ON SCHEMAS FROM {READER}")
+        connection.run(f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {READER}")
+        connection.run("CREATE SCHEMA IF NOT EXISTS data_platform")
+        for schema in ("public", "data_platform"):
             connection.run(f"GRANT USAGE ON SCHEMA {schema} TO {READER}")
             connection.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}")
-        connection.run(f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {READER}")
-        connection.run(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {READER}")
+            connection.run(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {READER}")
     return READER

@@ -84,7 +84,7 @@ _CRYPTO_PRICE = pa.schema(
         required("base_currency", TEXT),
         required("quote_currency", TEXT),
         price("price", nullable=False),
-        amount("volume"),
+        amount("volume"),  # in units of the base; null where the provider gives it in the quote currency alone
         required("source", TEXT),
         required("observed_at", INSTANT),
         pa.field("price_change_24h", PRICE),
@@ -93,6 +93,7 @@ _CRYPTO_PRICE = pa.schema(
         price("low_24h"),
         amount("market_cap"),
         amount("price_unit"),  # how many of the base the provider quotes for (1000SATS: 1000); prices here are for one
+        amount("quote_volume"),  # in the quote currency, as the provider gives it
     ]
 )
 
@@ -109,6 +110,7 @@ _BAR = pa.schema(
         required("observed_at", INSTANT),
         pa.field("quote_currency", TEXT),
         amount("price_unit"),
+        amount("quote_volume"),
     ]
 )
 
@@ -135,6 +137,7 @@ _STOCK_PRICE = pa.schema(
         required("source", TEXT),
         required("observed_at", INSTANT),
         pa.field("quote_currency", TEXT),  # as quoted: GBp is a penny, and a price of 1100.50 GBp is 11.005 GBP
+        pa.field("split_factor", PRICE),  # prices x this = as traded: of the later splits that the reading knew
     ]
 )
 

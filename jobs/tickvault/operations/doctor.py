@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tickvault.core.engine import ENGINES
 from tickvault.core.errors import PlatformError, SinkUnavailableError
 from tickvault.core.settings import Settings
 
@@ -40,6 +41,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _attempt("trino", lambda: _trino(settings))
     else:
         yield Finding("trino", None, "off: TRINO_HOST is not set")
+    off = [name for name in settings.build_engines if not ENGINES[name].is_on(settings)]
+    missing = " and ".join(f"{ENGINES[name].setting.upper()} for {name}" for name in off)
+    built = ", ".join(settings.build_engines) or "nowhere"
+    yield Finding("warehouse", not off, f"TICKVAULT_BUILD names it: set {missing}" if off else f"built on {built}")
     urls = {
         "binance": settings.binance_base_url,
         "coingecko": settings.coingecko_base_url,

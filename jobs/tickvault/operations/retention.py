@@ -19,10 +19,17 @@ from tickvault.ledger import Ledger
 from tickvault.operations.orphans import LOOK_BACK_DAYS, Cleaning, Scope
 from tickvault.runs import joblog
 from tickvault.runs.session import Session
+from tickvault.sinks import Sink
+from tickvault.transfer import catalog
+from tickvault.warehouse.target import TARGETS
 
 _log = logging.getLogger(__name__)
 BATCH = 10_000
 """What is removed in one transaction: a lock on so many rows is over before anybody waits for it."""
+
+_MARGIN = timedelta(days=1)
+"""What a load replaced while a build began may be dated before it: far longer than a load is open."""
+_ONCE_A_WEEK = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Kind:
 
 def kinds(settings: Settings, ledger: Ledger) -> tuple[Kind, ...]:
     """Return every kind there is."""
-    logs, orphans = _Logs(settings), _Orphans(settings, ledger)
+    logs, changes, orphans = _Logs(settings), _Changes(settings, ledger), _Orphans(settings, ledger)
     return (
         Kind("runs", settings.retention_run_days, ledger.runs.count_due, ledger.runs.prune),
         Kind("models", settings.retention_model_days, ledger.builds.count_due_nodes, ledger.builds.prune_nodes),
@@ -65,6 +72,7 @@ def kinds(settings: Settings, ledger: Ledger) -> tuple[Kind, ...]:
         Kind("alerts", settings.retention_alert_days, ledger.alerts.count_due, ledger.alerts.prune),
         Kind("rejects", settings.retention_reject_days, ledger.rejects.count_due, ledger.rejects.prune),
         Kind("logs", settings.retention_log_days, logs.count, logs.prune),
+        Kind("changes", settings.retention_change_days, changes.count, changes.prune),
         Kind("orphans", settings.retention_orphan_days, orphans.count, orphans.prune),
     )  # fmt: skip
 
@@ -125,6 +133,33 @@ class _Logs:
         keys = list(islice(joblog.written_before(storage, before), limit))
         storage.delete_all(keys)
         return len(keys)
+
+
+class _Changes:
+    """States that raw tables held before, which every target has in its vault since."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings, self._ledger = settings, ledger
+
+    def count(self, before: datetime) -> int:
+        return sum(sink.count_changes(until) for sink, until in self._due(before))
+
+    def prune(self, before: datetime, limit: int) -> int:
+        removed = 0
+        for sink, until in self._due(before):
+            # Another database than the ledger's is not woken every day for some rows: that may cost money.
+            rests = sink.target(self._settings) is not None and before.weekday() != _ONCE_A_WEEK
+            removed += 0 if rests or removed >= limit else sink.prune_changes(until, limit - removed)
+        return removed
+
+    def _due(self, before: datetime) -> Iterator[tuple[Sink, datetime]]:
+        """Yield each sink that was loaded into, open, and the time up to which its changes may go."""
+        lake = Lake(open_storage(self._settings))
+        for name in catalog.sink_names():
+            seen = self._ledger.builds.taken_in([target.name for target in TARGETS if target.sink == name])
+            if seen is not None:
+                with catalog.sink(name)(self._settings, lake) as sink:
+                    yield sink, min(before, seen - _MARGIN)
 
 
 class _Orphans:

@@ -1,7 +1,7 @@
 """Asks an engine: PostgreSQL, Snowflake or Trino. One statement that reads, as the reader where there is one."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 from tickvault.core.settings import Settings
@@ -9,6 +9,8 @@ from tickvault.engines.postgres.connection import Connection
 from tickvault.query.statement import require_reading
 
 Answer = tuple[list[str], list[tuple[Any, ...]]]
+Ask = Callable[[str, int], Answer]
+"""Runs one statement and returns its columns and at most so many rows; errors as of ``read``."""
 
 
 def read(settings: Settings, engine: str, sql: str, limit: int) -> Answer:
@@ -19,33 +21,54 @@ def read(settings: Settings, engine: str, sql: str, limit: int) -> Answer:
         SinkUnavailableError: The engine does not answer.
         TerminalError: The statement may write, or the engine does not understand it.
     """
-    readers: dict[str, Callable[[Settings, str, int], Answer]] = {
-        "postgres": _postgres,
-        "snowflake": _snowflake,
-        "trino": _trino,
-    }
-    return readers[engine](settings, require_reading(sql, engine), limit)
+    text = require_reading(sql, engine)
+    with _SESSIONS[engine](settings) as ask:
+        return ask(text, limit)
 
 
-def _postgres(settings: Settings, sql: str, limit: int) -> Answer:
+@contextmanager
+def session(settings: Settings, engine: str) -> Iterator[Ask]:
+    """Hold one connection for several statements; a keyboard interrupt cancels the one that runs.
+
+    Errors as of ``read``.
+    """
+    with _SESSIONS[engine](settings) as ask:
+        yield lambda sql, limit: ask(require_reading(sql, engine), limit)
+
+
+@contextmanager
+def _postgres(settings: Settings) -> Iterator[Ask]:
     with Connection.open(settings, reader=True) as connection:
-        return connection.read(sql, limit)
+        yield connection.read
 
 
-def _snowflake(settings: Settings, sql: str, limit: int) -> Answer:
+@contextmanager
+def _snowflake(settings: Settings) -> Iterator[Ask]:
     from tickvault.engines.snowflake.session import Connection as Snowflake
     from tickvault.engines.snowflake.session import MissingObjectError
     from tickvault.query.missing import missing
 
     with closing(Snowflake(settings, reader=True)) as connection:
-        try:
-            return connection.ask(sql, limit)
-        except MissingObjectError as error:
-            raise missing(connection, settings, sql, error) from error
+
+        def ask(sql: str, limit: int) -> Answer:
+            try:
+                return connection.ask(sql, limit)
+            except MissingObjectError as error:
+                raise missing(connection, settings, sql, error) from error
+
+        yield ask
 
 
-def _trino(settings: Settings, sql: str, limit: int) -> Answer:
+@contextmanager
+def _trino(settings: Settings) -> Iterator[Ask]:
     from tickvault.engines.trino import TrinoSession
 
-    with TrinoSession(settings) as session:
-        return session.ask(sql, limit)
+    with TrinoSession(settings) as trino:
+        yield trino.ask
+
+
+_SESSIONS: dict[str, Callable[[Settings], AbstractContextManager[Ask]]] = {
+    "postgres": _postgres,
+    "snowflake": _snowflake,
+    "trino": _trino,
+}

@@ -16,6 +16,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
 def published(settings: Settings, engine: str, model: str) -> str:
     """Return the public view of a mart, or of a semantic model."""
     schema = "semantic" if model.startswith(("semantic_", "metric_")) else "marts"
+    if engine == "postgres":
+        return f"{schema}.{model}"
     if engine == "trino":
         return f"{settings.trino_lake_catalog}.{schema}.{model}"
     return f"{settings.snowflake_database}.{schema}.{model}".upper()
@@ -44,7 +46,7 @@ def find(settings: Settings, engine: str, name: str) -> str:
 def _known(settings: Settings, engine: str) -> dict[str, str]:
     """Return the full name of everything one may name without its schema."""
     if engine == "postgres":
-        schemas, prefix = ["public"], ""
+        schemas, prefix = [*_PUBLIC, "public"], ""
     elif engine == "trino":
         schemas, prefix = list(_PUBLIC), f"{settings.trino_lake_catalog}."
     else:

@@ -1,6 +1,7 @@
 """Where packages go: the contract (the same claim twice is loaded once), and a module per target."""
 
 from abc import ABC, abstractmethod
+from datetime import datetime
 from typing import ClassVar, Self
 
 from tickvault.core.batch import LoadResult, Rows
@@ -64,6 +65,14 @@ class Sink(ABC):
         Merged rows stay, for loading them again changes nothing; rows of a table that is only appended to go in the
         same transaction.
         """
+
+    @abstractmethod
+    def count_changes(self, before: datetime) -> int:
+        """Return how many rows came into change tables before a time."""
+
+    @abstractmethod
+    def prune_changes(self, before: datetime, limit: int) -> int:
+        """Remove some ``limit`` of those rows, a transaction per table; return how many those were."""
 
     @abstractmethod
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,10 +17,11 @@ from tickvault.core.holding import Holding
 from tickvault.core.package import fingerprint
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.changes import REPLACED_AT
 from tickvault.engines.postgres.errors import RetryableError
 from tickvault.engines.postgres.merge import merge
 from tickvault.engines.postgres.session import PostgresSession
-from tickvault.engines.postgres.tables import prepare, stage, table
+from tickvault.engines.postgres.tables import change_tables, prepare, stage, table
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
 from tickvault.sinks import Sink
@@ -116,6 +118,35 @@ class PostgresSink(Sink):
         except BaseException:
             self.close()
             raise
+
+    def count_changes(self, before: datetime) -> int:
+        """Return how many rows came into change tables before a time."""
+        session = self._connected()
+        try:
+            counts = [
+                session.rows(f"SELECT count(*) FROM {name} WHERE {REPLACED_AT} < $1::timestamptz", before.isoformat())
+                for name in change_tables(session)
+            ]
+            session.commit()
+        except BaseException:
+            self.close()
+            raise
+        return sum(int(count) for ((count,),) in counts)
+
+    def prune_changes(self, before: datetime, limit: int) -> int:
+        """Remove at most ``limit`` of those rows; see ``Sink.prune_changes``."""
+        session, removed = self._connected(), 0
+        try:
+            for name in change_tables(session):
+                due = f"SELECT ctid FROM {name} WHERE {REPLACED_AT} < $1::timestamptz LIMIT $2"
+                sql = f"DELETE FROM {name} WHERE ctid = ANY (ARRAY({due})) AND {REPLACED_AT} < $1::timestamptz"
+                if removed < limit:
+                    removed += session.run(sql, before.isoformat(), limit - removed)
+                session.commit()
+        except BaseException:
+            self.close()
+            raise
+        return removed
 
     def close(self) -> None:
         """Give the connection back; an open transaction is undone by it."""

@@ -23,6 +23,7 @@ from tickvault.core.errors import ConfigError, LoadRejectedError, SinkUnavailabl
 from tickvault.core.holding import Holding
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream, WriteMode
+from tickvault.engines.changes import REPLACED_AT, SUFFIX
 from tickvault.engines.scratch import scratch
 from tickvault.engines.snowflake import tables
 from tickvault.engines.snowflake.preparation import TIME, Preparation
@@ -107,6 +108,31 @@ class SnowflakeSink(Sink):
         self._run(f"DELETE FROM {self.names.loads} WHERE STREAM = %s", stream.name)
         faults.at("after_forget")
         self._run("COMMIT")
+
+    def count_changes(self, before: datetime) -> int:
+        """Return how many rows came into change tables before a time."""
+        due, moment = f"WHERE {REPLACED_AT} < CAST(%s AS {tables.INSTANT_TYPE})", before.strftime(_INSTANT)
+        found = [self._run(f"SELECT COUNT(*) FROM {name} {due}", moment)[0][0] for name in self._change_tables()]
+        return sum(int(str(count)) for count in found)
+
+    def prune_changes(self, before: datetime, limit: int) -> int:
+        """Remove those rows, table by table until there are ``limit``; see ``Sink.prune_changes``."""
+        removed = 0
+        for name in self._change_tables():
+            if removed < limit:
+                self._begin(name.removesuffix(SUFFIX.upper()), "pruning")
+                due = f"WHERE {REPLACED_AT} < CAST(%s AS {tables.INSTANT_TYPE})"
+                removed += int(str(self._run(f"DELETE FROM {name} {due}", before.strftime(_INSTANT))[0][0]))
+                self._run("COMMIT")
+        return removed
+
+    def _change_tables(self) -> list[str]:
+        rows = self._run(
+            f"SELECT TABLE_SCHEMA, TABLE_NAME FROM {self.names.database}.INFORMATION_SCHEMA.TABLES"
+            " WHERE TABLE_SCHEMA IN (%s, %s) ORDER BY 1, 2",
+            *(self.names.batch, self.names.prices),
+        )
+        return [f"{self.names.database}.{s}.{n}" for s, n in rows if str(n).endswith(SUFFIX.upper())]
 
     def close(self) -> None:
         """End the session."""
@@ -207,8 +233,17 @@ class SnowflakeSink(Sink):
             return LoadResult(read=rows.count, inserted=rows.count)
         counts = self._run(tables.classify(stream, staging, table))[0]
         inserted, updated, unchanged, superseded, winners = (int(str(n)) for n in counts)
-        self._run(tables.merge(stream, staging, table), claim.id, now)
         duplicates = rows.count - winners
+        late = superseded or duplicates
+        kept = tables.kept(self.names, stream, staging, self._preparation.columns(stream) if updated or late else ())
+        if updated:
+            self._run(kept.close(tables.winners(stream, staging)), now)
+            faults.at("between_changes_and_merge")
+        self._run(tables.merge(stream, staging, table), claim.id, now)
+        if late:
+            faults.at("between_merge_and_late")
+            for statement in kept.late():
+                self._run(statement, claim.id, now)
         return LoadResult(rows.count, inserted, updated, unchanged, superseded, duplicates=duplicates)
 
     def _note(self, claim: Claim, attempt: str, result: LoadResult) -> None:

@@ -1,7 +1,8 @@
 """Binance spot: the 24-hour ticker, and closed daily klines as bars.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
-Numbers are text, times milliseconds; volume is in the base currency. A batch that names one symbol that is unknown
+Numbers are text, times milliseconds; ``volume`` is in the base currency, ``quote_volume`` in the
+quote currency. A batch that names one symbol that is unknown
 (code -1121) or written as none is (-1100) is refused as a whole, so it is halved until the culprit stands alone.
 Where a pair is quoted for 1000 or more coins, rows are for one all the same, and ``price_unit`` says so.
 """
@@ -56,7 +57,7 @@ _UNKNOWN = {"-1121", "-1100"}  # no such symbol; characters that no symbol has
 _CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
 _CHEAP_SYMBOLS, _SYMBOLS_PER_REQUEST, _KLINES_PER_REQUEST = 20, 100, 1000
 _BAR_PRICES = ("open", "high", "low", "close")
-_CLOSE_TIME = 6
+_CLOSE_TIME, _QUOTE_VOLUME = 6, 7
 _DAY_MILLISECONDS = 86_400_000
 
 
@@ -153,6 +154,7 @@ def _price(asset: Asset, record: dict[str, Any]) -> Row:
         "price_unit": quoted.unit,
         "price": None if is_zero(record.get("count")) else row["price"],  # nothing was traded in these 24 hours
         "volume": in_ones(row["volume"], quoted.unit),
+        "quote_volume": record.get("quoteVolume"),
         "source": "binance",
         "observed_at": Epoch(record.get(FIELDS["observed_at"])),
     }
@@ -172,6 +174,7 @@ def _bar(asset: Asset, kline: Any) -> Row:
         "observed_at": Epoch(kline[_CLOSE_TIME]),
         "quote_currency": quoted.quote,
         "price_unit": quoted.unit,
+        "quote_volume": kline[_QUOTE_VOLUME] if len(kline) > _QUOTE_VOLUME else None,
     }
 
 

@@ -1,8 +1,8 @@
 """CoinGecko: the current market of up to 250 coins per request, in US dollars.
 
-https://docs.coingecko.com/reference/coins-markets. Coins go by ids, not tickers; volume is in US dollars. A coin that
-is not in the answer, or has no current price, is one CoinGecko knows nothing about at the moment. Prices are asked for
-with all their digits; by default they are rounded, to whole dollars from a thousand on.
+https://docs.coingecko.com/reference/coins-markets. Coins go by ids, not tickers; volume is in US dollars, and therefore
+``quote_volume``. A coin that is not in the answer, or has no current price, is one CoinGecko knows nothing about at the
+moment. Prices are asked for with all their digits; by default they are rounded, to whole dollars from a thousand on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, te
 PROVIDER = Provider("coingecko", per_minute=30, key_setting="COINGECKO_API_KEY", url_setting="COINGECKO_BASE_URL")
 FIELDS = {
     "price": "current_price",
-    "volume": "total_volume",
+    "quote_volume": "total_volume",
     "price_change_24h": "price_change_24h",
     "price_change_percent_24h": "price_change_percentage_24h",
     "high_24h": "high_24h",

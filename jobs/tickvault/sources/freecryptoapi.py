@@ -23,7 +23,15 @@ from tickvault.sources.shared.symbolwise import latest, not_nothing, objects, te
 
 PROVIDER = Provider("freecryptoapi", per_minute=60, key_setting="FREECRYPTO_API_KEY", url_setting="FREECRYPTO_API")
 _REQUIRED = {"rows", "symbol", "price", "observed_at"}
-_OPTIONAL = {"volume", "price_change_24h", "price_change_percent_24h", "high_24h", "low_24h", "market_cap"}
+_OPTIONAL = {
+    "volume",
+    "quote_volume",
+    "price_change_24h",
+    "price_change_percent_24h",
+    "high_24h",
+    "low_24h",
+    "market_cap",
+}
 _NOT_FOUND = 404
 _WITHOUT_ZONE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)")
 

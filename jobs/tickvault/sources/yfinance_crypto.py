@@ -1,7 +1,8 @@
 """Coins on Yahoo Finance: the latest price, and closed daily bars (UTC days).
 
 ``observed_at`` of a price is the time of its trade. Yahoo's high, low and change are those of the UTC day and not of
-24 hours, so those columns stay empty. Volume is in US dollars, over 24 hours for the price and over the day for a bar.
+24 hours, so those columns stay empty. Volume is in US dollars, over 24 hours for the price and over the day for a bar,
+and therefore ``quote_volume``.
 """
 
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def _price_row(asset: Asset, history: History) -> Row:
         "base_currency": asset.symbol,
         "quote_currency": meta.get("currency"),
         "price": exact(meta.get("regularMarketPrice")),
-        "volume": exact(meta.get("regularMarketVolume")),
+        "quote_volume": exact(meta.get("regularMarketVolume")),
         "source": "yfinance",
         "observed_at": meta.get("regularMarketTime"),
         "price_unit": 1,
@@ -86,7 +87,7 @@ def _bar_row(asset: Asset, history: History, bar: Bar) -> Row:
         "high": bar.high,
         "low": bar.low,
         "close": bar.close,
-        "volume": bar.volume,
+        "quote_volume": bar.volume,
         "observed_at": bar.closes,
         "quote_currency": history.meta.get("currency"),
         "price_unit": 1,

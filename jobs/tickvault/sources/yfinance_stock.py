@@ -1,12 +1,13 @@
 """Stocks on Yahoo Finance: closed days with prices, dividends, splits, and what Yahoo says about the company.
 
 Prices are in ``quote_currency`` as Yahoo names it (``GBp`` is pence) and adjusted for splits, ``adj_close_price`` for
-dividends too; ``observed_at`` is the end of that day's session. Name, sector and industry describe the ticker and stand
-on every row; market cap, P/E, 52-week range and average volume are measures of the moment they are read, so they stand
-on the newest row alone: a P/E of today on a row of last year would be false. The last days are read again each time
-(``days.py``). A dividend or split among the new days, or a change that reaches further back than those, means that
-Yahoo's past changed: the whole history loaded so far is read again and its rows carry this slot's version (their
-measures of the moment become empty, but for the last days; earlier ones stay in the lake).
+dividends too; ``split_factor`` is the product of those splits as the same answer has them, so that the price as traded
+is known whenever a row was read. ``observed_at`` is the end of that day's session. Name, sector and industry describe
+the ticker and stand on every row; market cap, P/E, 52-week range and average volume are measures of the moment they are
+read, so they stand on the newest row alone: a P/E of today on a row of last year would be false. The last days are read
+again each time (``days.py``). A dividend or split among the new days, or a change that reaches further back than those,
+means that Yahoo's past changed: the whole history loaded so far is read again and its rows carry this slot's version.
+Their measures of the moment become empty, but for the last days; the satellite and the marts keep what was known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from tickvault.sources import Source
 from tickvault.sources.shared.days import Past, daily
 from tickvault.sources.shared.optional import Optional
 from tickvault.sources.shared.symbolwise import failed, read_each, wanted, without_rows
-from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, settled, tomorrow
+from tickvault.sources.shared.yahoo import Bar, History, Yahoo, exact, later_splits, settled, tomorrow
 
 _COMPANY = {"company_name": "longName", "sector": "sector", "industry": "industry"}
 _MEASURES = {
@@ -90,6 +91,7 @@ class YFinanceStock(Source):
 
 
 def _rows(asset: Asset, history: History, bars: Sequence[Bar]) -> list[Row]:
+    factors = later_splits(history)
     return [
         {
             "ticker": asset.symbol,
@@ -105,6 +107,7 @@ def _rows(asset: Asset, history: History, bars: Sequence[Bar]) -> list[Row]:
             "source": "yfinance",
             "observed_at": bar.closes,
             "quote_currency": history.meta.get("currency"),
+            "split_factor": factors[bar.date],
         }
         for bar in bars
     ]

@@ -12,6 +12,7 @@ from tickvault.core.errors import GateFailedError, PlatformError, SinkUnavailabl
 from tickvault.ledger.builds import Build
 from tickvault.query.relation import published
 from tickvault.runs.session import Session
+from tickvault.warehouse import detached
 from tickvault.warehouse.dbt import Dbt, NodeResult, is_away
 from tickvault.warehouse.journal import Journal, digest
 from tickvault.warehouse.metrics import views
@@ -74,6 +75,8 @@ class Building:
             return
         if _settle(journal, settings.dbt_settle_seconds):
             inputs = journal.inputs(settings.dbt_project_dir, settings.seeds_path)
+        if journal.interrupted() and (ended := detached.end(settings, self.target)):
+            report.notes.append(f"ended {len(ended)} statement(s) that a killed build had left running")
         build = Build(uuid.uuid4().hex, session.run, inputs)
         journal.start(build, selection)
         green = False
@@ -171,6 +174,13 @@ def _shelf(session: Session, target: Target) -> Iterator[Shelf]:
 
         with TrinoSession(session.settings, TrinoShelf.session_properties(session.settings)) as trino:
             yield TrinoShelf(trino, session.settings, session.ledger, target)
+        return
+    if target.engine == "postgres":
+        from tickvault.engines.postgres.connection import Connection as Postgres
+        from tickvault.warehouse.postgres_publication import PostgresShelf
+
+        with Postgres.open(session.settings) as postgres:
+            yield PostgresShelf(postgres, session.settings, session.ledger, target)
         return
     from contextlib import closing
 

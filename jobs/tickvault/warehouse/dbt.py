@@ -28,16 +28,21 @@ _VARIABLES = (
     *(f"snowflake_{n}" for n in ("private_key_passphrase", "role", "warehouse", "database", "schema")),
     *(f"snowflake_{n}" for n in ("schema_staging", "host", "port", "protocol")),
     *(f"trino_{n}" for n in ("host", "port", "user", "password", "scheme", "lake_catalog", "raw_catalog")),
+    *(f"postgres_{n}" for n in ("host", "port", "user", "password", "db")),
 )
 """Settings the project reads, in profiles.yml and sources/, as environment variables of the same names."""
 _PARSED_FROM = (
     *("snowflake_database", "snowflake_schema", "snowflake_schema_staging"),
-    *("trino_lake_catalog", "trino_raw_catalog"),
+    *("trino_lake_catalog", "trino_raw_catalog", "postgres_db"),
 )
 _AWAY = (
     *("failed to connect", "connection refused", "max retries exceeded", "timed out", "name or service not known"),
     *("connection aborted", "connection reset", "server is still initializing", "no nodes available", "250001"),
+    *("could not translate host name", "no such file or directory", "timeout expired", "server closed the connection"),
+    *("terminating connection", "the database system is", "too many clients", "remaining connection slots"),
 )
+_SESSION = "-c timezone=UTC -c jit=off -c work_mem=64MB -c client_connection_check_interval=10s"
+"""What libpq tells PostgreSQL of dbt's sessions: among it to end what a killed build was at once its client is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class Dbt:
             if file.exists():
                 try:
                     manifest = Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
+                    # dbt does so after it has parsed: macros look models up in it.
+                    manifest.build_flat_graph()  # type: ignore[no-untyped-call, unused-ignore]
                 except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of it
                     _log.warning("%s cannot be read, so the project is parsed anew: %s", file, type(error).__name__)
                     continue
@@ -162,9 +169,7 @@ class Dbt:
 
     def _key(self, digest: str) -> str:
         """Everything that parsing depends on."""
-        names = [
-            str(getattr(self._settings, name)) for name in (*_PARSED_FROM, "trino_lake_catalog", "trino_raw_catalog")
-        ]
+        names = [str(getattr(self._settings, name)) for name in _PARSED_FROM]
         emulated = str(bool(self._settings.snowflake_host))
         parts = [digest, metadata.version("dbt-core"), self._target.name, str(self.project), emulated, *names]
         return f"{self._target.engine}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
@@ -178,6 +183,8 @@ class Dbt:
             raise ConfigError(f"there is no dbt project in {self.project}; set DBT_PROJECT_DIR")
         self.folder.mkdir(parents=True, exist_ok=True)
         export(variables(self._settings))
+        if self._target.engine == "postgres":  # the adapter's profile knows no settings of a session
+            export({"PGOPTIONS": _SESSION})
         where = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         where += ["--target", self._target.name, "--log-path", str(self.folder)]
         if arguments != ["debug"]:

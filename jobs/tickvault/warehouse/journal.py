@@ -48,6 +48,10 @@ class Journal:
         """
         return not selection or self._ledger.builds.green_since_whole(self._target.name)
 
+    def interrupted(self) -> bool:
+        """Whether the newest build did not come to a good end, so that it may have left something running."""
+        return self._ledger.builds.interrupted(self._target.name)
+
     def start(self, build: Build, selection: str) -> None:
         """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
         self._ledger.builds.start(self._target.name, build, selection)

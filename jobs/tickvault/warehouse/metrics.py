@@ -128,7 +128,7 @@ def _rows(asked: Metric, until: date | None, relation_of: Callable[[str], str]) 
     return f"({asked.relation.format(**published, until=_day(until or date.max))}) described"
 
 
-_MODELS = ("semantic_transactions", "semantic_customer_overview", "semantic_asset_performance")
+_MODELS = ("semantic_transactions", "semantic_positions", "semantic_customer_overview", "semantic_asset_performance")
 
 
 def _day(day: date) -> str:

@@ -147,5 +147,5 @@ def define(shelf: Shelf, views: Mapping[str, str], stamp: Stamp) -> None:
 
 
 def count_statement(relations: Sequence[str]) -> str:
-    """Return one statement that counts the rows of several tables; both engines answer it from metadata."""
+    """Return one statement that counts the rows of several tables; two of three engines answer it from metadata."""
     return " UNION ALL ".join(f"SELECT '{name}', COUNT(*) FROM {name}" for name in relations)

@@ -49,14 +49,13 @@ def target(name: str) -> Target:
 
 
 def default_engine(settings: Settings) -> str:
-    """Return the engine to ask when nobody said which: the first that is set up.
+    """Return the engine to ask when nobody said which: the first that is built and set up, else the first set up.
 
     Raises:
         ConfigError: None is.
     """
-    built = [ENGINES[name] for name in WAREHOUSES]
-    for engine in built:
-        if engine.is_on(settings):
-            return engine.name
-    needed = " or ".join(e.setting.upper() for e in built)
+    on = [name for name in WAREHOUSES if ENGINES[name].is_on(settings)]
+    for name in (*(n for n in on if n in settings.build_engines), *on):
+        return name
+    needed = " or ".join(ENGINES[name].setting.upper() for name in WAREHOUSES)
     raise ConfigError(f"no warehouse is set up: set {needed} (after a demo: tickvault local …)")

@@ -1,7 +1,6 @@
 {{ hub('asset_hk', {'asset_type': 'text', 'asset_symbol': 'key'}, [
     {'model': 'raw_transaction_personal', 'columns': ['asset_type', 'asset_symbol']},
     {'model': 'raw_transaction_corporate', 'columns': ['asset_type', 'asset_symbol']},
-    {'model': 'raw_news', 'columns': ["'crypto'", 'asset_symbol']},
     {'model': 'raw_cryptoprices_binance', 'columns': ["'crypto'", 'symbol']},
     {'model': 'raw_cryptoprices_coingecko', 'columns': ["'crypto'", 'symbol']},
     {'model': 'raw_cryptoprices_yfinance', 'columns': ["'crypto'", 'symbol']},

@@ -12,8 +12,11 @@
 {{ satellite('asset_hk', keys={'asset_type': 'text', 'symbol': 'key'}, observed='observed_at', payload={
     'source': 'text', 'price_kind': 'text', 'price_date': 'date', 'quote_currency': 'text', 'price_unit': 'number',
     'open_price': 'price', 'high_price': 'price', 'low_price': 'price', 'price': 'price', 'volume': 'number',
-    'market_cap': 'number', 'price_change_24h': 'price', 'price_change_percent_24h': 'number',
-}, sources=[
+    'quote_volume': 'number', 'market_cap': 'number', 'price_change_24h': 'price',
+    'price_change_percent_24h': 'number',
+}, children=[
+    'source', 'price_kind', "case when price_kind = 'quote' then observed_at else cast(price_date as timestamp(6)) end",
+], sources=[
     {'model': 'raw_cryptoprices_binance', 'columns': quote},
     {'model': 'raw_cryptoprices_coingecko', 'columns': quote},
     {'model': 'raw_cryptoprices_yfinance', 'columns': quote},

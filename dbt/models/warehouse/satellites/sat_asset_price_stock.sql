@@ -3,7 +3,8 @@
     'high_price': 'price', 'low_price': 'price', 'price': 'price', 'adj_close_price': 'price', 'volume': 'number',
     'dividends': 'number', 'stock_splits': 'number', 'company_name': 'text', 'sector': 'text', 'industry': 'text', 'market_cap': 'number',
     'pe_ratio': 'number', 'week_52_high': 'price', 'week_52_low': 'price', 'avg_volume': 'number',
-}, sources=[
+    'split_factor': 'price',
+}, children=['source', 'price_date'], sources=[
     {'model': 'raw_stockprices_yfinance', 'columns': {
         'asset_type': "'stock'", 'price_kind': "'bar'", 'price_date': 'date', 'price': 'close_price',
     }},

@@ -4,17 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tickvault.core.engine import WAREHOUSES
+from tickvault.core.engine import ENGINES, WAREHOUSES
 from tickvault.core.settings.part import Part
 
 _BOTH = ("snowflake", "trino")
 """What ``both`` stands for: it is older than the list."""
 _CHOICE = f"both ({' and '.join(_BOTH)}), or a comma separated list of {', '.join(WAREHOUSES)}"
+_WORDS = {"off", "all", "both"}
 
 
 def _engines(value: str) -> str:
-    if value not in {"off", "both"} and not set(_words(value)) <= set(WAREHOUSES):
-        raise ValueError(f"should be off, {_CHOICE}")
+    if value not in _WORDS and not set(_words(value)) <= set(WAREHOUSES):
+        raise ValueError(f"should be off, all, {_CHOICE}")
     return value
 
 
@@ -33,7 +34,7 @@ class FlowSettings(Part):
         None, description="Namespace of the flows' pods, where it is not TICKVAULT_NAMESPACE"
     )
     tickvault_build: Annotated[str, AfterValidator(_engines)] = Field(
-        "off", description=f"Engines a flow asks for a dbt build after its loads: off, {_CHOICE}"
+        "all", description=f"Engines the warehouse is built on: off, all (every one that is set up), {_CHOICE}"
     )
     flow_retries: int = Field(3, ge=0, description="Further attempts of a flow's step that failed for the moment")
     flow_retry_delay_seconds: float = Field(300.0, ge=0, description="Wait before the first of them; doubles each time")
@@ -45,4 +46,6 @@ class FlowSettings(Part):
         """The engines of ``TICKVAULT_BUILD``."""
         if self.tickvault_build == "off":
             return ()
+        if self.tickvault_build == "all":
+            return tuple(name for name in WAREHOUSES if ENGINES[name].is_on(self))
         return _BOTH if self.tickvault_build == "both" else _words(self.tickvault_build)

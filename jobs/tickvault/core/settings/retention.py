@@ -25,6 +25,12 @@ class RetentionSettings(Part):
     retention_reject_days: int = Field(
         400, ge=0, description="Days rejects are kept after they were replayed; open ones stay; 0: for ever"
     )
+    retention_change_days: int = Field(
+        400,
+        ge=0,
+        description="Days states are kept that a raw table held before, once every target's builds have them; 0: for"
+        " ever",
+    )
     retention_orphan_days: int = Field(
         7, ge=0, description="Days it is kept in the lake what attempts left that never sealed it; 0: for ever"
     )

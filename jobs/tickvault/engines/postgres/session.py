@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tickvault.core.errors import PlatformError
 from tickvault.core.settings import Settings
+from tickvault.core.sheet import NUMBER
 from tickvault.engines.postgres.connection import where
 from tickvault.engines.postgres.errors import RetryableError, mapped, one_line, refused
 
@@ -107,7 +108,7 @@ class PostgresSession:
     def arrow(self, relation: str) -> Iterator[pa.Table]:
         """Yield a relation's rows as they arrive, first an empty table that has the columns.
 
-        A numeric has its column's own type; one without, as an aggregate in a view, comes as text.
+        A numeric has its column's own type; one without, as an aggregate in a view, comes as text that says so.
         """
         decimals = {
             name: pa.decimal128(int(digits), int(after)) for name, digits, after in self.rows(_DECIMALS, relation)
@@ -173,5 +174,7 @@ def _plain(table: pa.Table, decimals: Mapping[str, pa.DataType]) -> pa.Table:
             chunks: list[Any] = table.column(index).chunks
             text: Any = pa.chunked_array([chunk.storage for chunk in chunks] or [pa.array([], pa.string())])
             column = pc.cast(text, decimals[field.name]) if field.name in decimals else text
-            table = table.set_column(index, field.name, column)
+            free = getattr(field.type, "type_name", "") == "numeric" and field.name not in decimals
+            named = pa.field(field.name, column.type)
+            table = table.set_column(index, named.with_metadata(NUMBER) if free else named, column)
     return table

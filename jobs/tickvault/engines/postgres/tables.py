@@ -1,6 +1,7 @@
 """Raw tables in PostgreSQL: made from streams, widened when a stream gains a column, refused when they do not fit."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import pyarrow as pa
 from tickvault.core import faults
 from tickvault.core.contract import Fit, fit
 from tickvault.core.errors import SchemaMismatchError
-from tickvault.core.stream import INSTANT, ROW_VERSION, Stream
+from tickvault.core.stream import INSTANT, LAST_SEEN_VERSION, ROW_VERSION, Stream, WriteMode
+from tickvault.engines.changes import REPLACED_AT, SUFFIX
 from tickvault.engines.postgres.connection import quoted
 from tickvault.engines.postgres.session import PostgresSession
 
@@ -27,6 +29,8 @@ _LINEAGE = {
     "package_id": "text",
     "load_timestamp": "timestamp with time zone",
 }
+_SEEN = {LAST_SEEN_VERSION: _LINEAGE[ROW_VERSION]}
+"""Of tables that are upserted; null until a row is seen again, so that an older table gets it without being written."""
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _DEFAULTS = {"load_timestamp": " DEFAULT now()"}
 
@@ -56,6 +60,26 @@ def table(stream: Stream) -> str:
     return f"public.{quoted(stream.name)}"
 
 
+def changes(stream: Stream) -> str:
+    """Return a stream's change table, qualified and quoted."""
+    return f"public.{quoted(stream.name + SUFFIX)}"
+
+
+def change_tables(session: PostgresSession) -> list[str]:
+    """Return all change tables there are, qualified and quoted."""
+    rows = session.rows(
+        """SELECT table_name::text FROM information_schema.columns
+        WHERE table_schema = 'public' AND column_name = $1 AND right(table_name, length($2)) = $2 ORDER BY 1""",
+        *(REPLACED_AT, SUFFIX),
+    )
+    return [f"public.{quoted(name)}" for (name,) in rows]
+
+
+def columns(session: PostgresSession, name: str) -> dict[str, str]:
+    """Return a table's columns in order and their types, as a statement writes them."""
+    return {column: type_ for column, type_, _ in session.rows(_COLUMNS, name)}
+
+
 def sql_type(type_: pa.DataType) -> str:
     """Return PostgreSQL's own name of an Arrow type that a stream may have."""
     if pa.types.is_decimal128(type_):
@@ -65,41 +89,80 @@ def sql_type(type_: pa.DataType) -> str:
 
 def stage(session: PostgresSession, stream: Stream, name: str) -> None:
     """Make the session's temporary table of a stream's landed columns; it is empty at the start of a transaction."""
-    columns = ", ".join(f"{quoted(f.name)} {_landed_type(f)}" for f in stream.landed_schema)
-    session.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {quoted(name)} ({columns}) ON COMMIT DELETE ROWS")
+    wanted = ", ".join(f"{quoted(f.name)} {_landed_type(f)}" for f in stream.landed_schema)
+    session.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {quoted(name)} ({wanted}) ON COMMIT DELETE ROWS")
 
 
 def prepare(session: PostgresSession, stream: Stream) -> Fit:
-    """Bring a stream's table into being or up to date, in a transaction of its own, and say how the stream fits it.
+    """Bring a stream's tables into being or up to date, in a transaction of its own, and say how the stream fits.
 
     Raises:
         SchemaMismatchError: The stream's contract does not allow a difference, or the key is another one.
     """
     fitted = _fit(stream, _columns(session, stream))
-    if fitted is None or fitted.added or fitted.widened:
+    if fitted is None or fitted.added or fitted.widened or _lagging(session, stream):
         # One job at a time, so that two that start together do not both create what is missing.
         session.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"tickvault.table.{stream.name}")
         fitted = _fit(stream, _columns(session, stream))
         if fitted is None:
             _create(session, stream)
         elif fitted.added or fitted.widened:
-            changes = [f"ADD COLUMN {quoted(f.name)} {sql_type(f.type)}" for f in fitted.added]
-            changes += [f"ALTER COLUMN {quoted(f.name)} TYPE {sql_type(f.type)}" for f in fitted.widened]
+            wanted = {f.name: sql_type(f.type) for f in (*fitted.added, *fitted.widened)}
             faults.at("before_widening")
-            session.run(f"ALTER TABLE {table(stream)} {', '.join(changes)}")
+            _alter(session, table(stream), wanted, columns(session, table(stream)))
             faults.at("after_widening")
+        if fitted and _is_kept(stream):
+            _alter(session, table(stream), _SEEN, columns(session, table(stream)))
     _check_key(session, stream)
+    if _lagging(session, stream):
+        _follow(session, stream)
     session.commit()
     return fitted or Fit(stream, known=frozenset(stream.landed_schema.names))
 
 
+def _is_kept(stream: Stream) -> bool:
+    """Tell whether what a stream's table held before is kept: what is only appended to replaces nothing."""
+    return stream.write_mode is WriteMode.UPSERT
+
+
+def _lagging(session: PostgresSession, stream: Stream) -> bool:
+    """Tell whether a stream's change table is not as its raw table is: missing, or of other columns."""
+    if not _is_kept(stream):
+        return False
+    wanted = columns(session, table(stream))
+    return LAST_SEEN_VERSION not in wanted or bool(wanted.items() - columns(session, changes(stream)).items())
+
+
+def _follow(session: PostgresSession, stream: Stream) -> None:
+    """Make a stream's change table, or give it what its raw table has come to have; see ``engines.changes``."""
+    name, wanted, found = changes(stream), columns(session, table(stream)), columns(session, changes(stream))
+    faults.at("before_changes_follow")
+    if found:
+        _alter(session, name, wanted, found)
+    else:
+        kept = f"SELECT t.*, now() AS {REPLACED_AT} FROM {table(stream)} t"
+        session.run(f"CREATE TABLE {name} AS {kept} WITH NO DATA")
+        key = ", ".join(map(quoted, (*stream.primary_key, ROW_VERSION)))
+        session.run(f"ALTER TABLE {name} ADD PRIMARY KEY ({key}), ALTER {REPLACED_AT} SET NOT NULL")
+
+
+def _alter(session: PostgresSession, name: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Add the columns a table lacks, and change the type of those that have another one."""
+    added = [f"ADD COLUMN {quoted(n)} {type_}" for n, type_ in wanted.items() if n not in found]
+    retyped = [
+        f"ALTER COLUMN {quoted(n)} TYPE {type_}" for n, type_ in wanted.items() if n in found and found[n] != type_
+    ]
+    if added or retyped:
+        session.run(f"ALTER TABLE {name} {', '.join(added + retyped)}")
+
+
 def _create(session: PostgresSession, stream: Stream) -> None:
     types = {f.name: f"{sql_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.schema}
-    types |= {name: f"{type_} NOT NULL{_DEFAULTS.get(name, '')}" for name, type_ in _LINEAGE.items()}
-    columns = [f"{quoted(name)} {types[name]}" for name in stream.table_columns]
+    types |= {name: f"{type_} NOT NULL{_DEFAULTS.get(name, '')}" for name, type_ in _LINEAGE.items()} | _SEEN
+    parts = [f"{quoted(name)} {types[name]}" for name in stream.table_columns]
     if stream.primary_key:
-        columns.append(f"PRIMARY KEY ({', '.join(map(quoted, stream.primary_key))})")
-    session.run(f"CREATE TABLE {table(stream)} ({', '.join(columns)})")
+        parts.append(f"PRIMARY KEY ({', '.join(map(quoted, stream.primary_key))})")
+    session.run(f"CREATE TABLE {table(stream)} ({', '.join(parts)})")
     time = next((k for k in stream.primary_key if _is_time(stream.schema.field(k).type)), None)
     if time and session.rows("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"):
         session.run(
@@ -121,7 +184,7 @@ def _fit(stream: Stream, found: dict[str, _Column]) -> Fit | None:
             raise SchemaMismatchError(stream.name, name, type_, "no such column in PostgreSQL")
         if found[name].type != type_:
             raise SchemaMismatchError(stream.name, name, type_, f"{found[name].type} in PostgreSQL")
-    own = {name: column for name, column in found.items() if name not in _LINEAGE}
+    own = {name: column for name, column in found.items() if name not in {*_LINEAGE, *_SEEN}}
     for name in own.keys() - set(stream.schema.names):
         if own[name].required:
             raise SchemaMismatchError(stream.name, name, "no such column", "one that must have a value in PostgreSQL")

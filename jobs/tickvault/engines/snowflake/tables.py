@@ -3,14 +3,15 @@
 Times are TIMESTAMP_NTZ holding UTC: with ``TIMEZONE=UTC`` in the session nothing is ever converted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from tickvault.core.settings import Settings
-from tickvault.core.stream import INSTANT, LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
+from tickvault.core.stream import INSTANT, LAST_SEEN_VERSION, LINEAGE, LOAD_TIMESTAMP, ROW_VERSION, Area, Stream
+from tickvault.engines.changes import REPLACED_AT, SUFFIX, Changes, differs, others
 
 STAGE = "MINIO_RAW_STAGE"
 LEDGER_SCHEMA = "DATA_PLATFORM"
@@ -25,6 +26,7 @@ COUNTS = {
 }
 """Fields of ``LoadResult`` and their columns in the ledger, named as in PostgreSQL's."""
 INSTANT_TYPE = "TIMESTAMP_NTZ"
+_NEWEST = f"COALESCE(t.{LAST_SEEN_VERSION}, t.{ROW_VERSION})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Names:
     def table(self, stream: Stream) -> str:
         """Return the table of a stream."""
         return f"{self.database}.{self.schema_of(stream)}.{stream.warehouse_table}"
+
+    def changes(self, stream: Stream) -> str:
+        """Return the change table of a stream."""
+        return f"{self.table(stream)}{SUFFIX.upper()}"
 
     def staging(self, attempt: str) -> str:
         """Return the staging table of one attempt; its name begins with the time, so that old ones can be found."""
@@ -115,8 +121,15 @@ def create_table(names: Names, stream: Stream) -> str:
     """Return the statement that makes a stream's table."""
     types = {f.name: f"{column_type(f.type)}{'' if f.nullable else ' NOT NULL'}" for f in stream.landed_schema}
     types |= {"package_id": "VARCHAR NOT NULL", LOAD_TIMESTAMP: f"{INSTANT_TYPE} NOT NULL"}
+    types |= {LAST_SEEN_VERSION: "VARCHAR"}
     columns = ", ".join(f"{name} {types[name]}" for name in stream.table_columns)
     return f"CREATE TABLE IF NOT EXISTS {names.table(stream)} ({columns})"
+
+
+def create_changes(table: str) -> str:
+    """Return the statement that makes a table's change table, with its columns and none of its rules."""
+    kept = f"SELECT t.*, CAST(NULL AS {INSTANT_TYPE}) AS {REPLACED_AT} FROM {table} t WHERE FALSE"
+    return f"CREATE TABLE IF NOT EXISTS {table}{SUFFIX.upper()} AS {kept}"
 
 
 def in_place(widened: "tuple[pa.Field[Any], ...]", found: Mapping[str, pa.DataType | str]) -> "list[pa.Field[Any]]":
@@ -156,26 +169,44 @@ def copy(staging: str, location: str) -> str:
 
 def classify(stream: Stream, staging: str, table: str) -> str:
     """Return the query that counts what a merge will do: inserted, updated, unchanged, superseded, winners."""
-    content = [c for c in stream.schema.names if c not in stream.primary_key]
-    differs = " OR ".join(f"s.{c} IS DISTINCT FROM t.{c}" for c in content) or "FALSE"
-    newer = f"s.{ROW_VERSION} > t.{ROW_VERSION}"
+    another = differs("s", "t", _content(stream))
+    newer = f"s.{ROW_VERSION} > {_NEWEST}"
     return (
-        f"SELECT COUNT_IF(t.{ROW_VERSION} IS NULL), COUNT_IF({newer} AND ({differs})),"
-        f" COUNT_IF(({newer} AND NOT ({differs})) OR s.{ROW_VERSION} = t.{ROW_VERSION}),"
-        f" COUNT_IF(s.{ROW_VERSION} < t.{ROW_VERSION}), COUNT(*)"
-        f" FROM ({_winners(stream, staging)}) s LEFT JOIN {table} t ON {_same_key(stream)}"
+        f"SELECT COUNT_IF(t.{ROW_VERSION} IS NULL), COUNT_IF({newer} AND ({another})),"
+        f" COUNT_IF(({newer} AND NOT ({another})) OR s.{ROW_VERSION} = {_NEWEST}),"
+        f" COUNT_IF(s.{ROW_VERSION} < {_NEWEST}), COUNT(*)"
+        f" FROM ({winners(stream, staging)}) s LEFT JOIN {table} t ON {_same_key(stream)}"
     )
 
 
 def merge(stream: Stream, staging: str, table: str) -> str:
-    """Return the merge: one row per key, and only a higher version replaces. Values: package id, load time."""
+    """Return the merge: one row per key, and only a higher version replaces. Values: package id, load time.
+
+    A row whose content stays keeps its lineage, and is noted as seen again.
+    """
     columns = [*stream.schema.names, *LINEAGE]
     lineage = f"%s AS package_id, CAST(%s AS {INSTANT_TYPE}) AS load_timestamp"
+    newer, another = f"s.{ROW_VERSION} > {_NEWEST}", differs("s", "t", _content(stream))
     changed = ", ".join(f"{c} = s.{c}" for c in columns if c not in stream.primary_key)
     return (
-        f"MERGE INTO {table} t USING ({_winners(stream, staging, lineage)}) s ON {_same_key(stream)}"
-        f" WHEN MATCHED AND s.{ROW_VERSION} > t.{ROW_VERSION} THEN UPDATE SET {changed}"
+        f"MERGE INTO {table} t USING ({winners(stream, staging, lineage)}) s ON {_same_key(stream)}"
+        f" WHEN MATCHED AND {newer} AND ({another}) THEN UPDATE SET {changed}, {LAST_SEEN_VERSION} = NULL"
+        f" WHEN MATCHED AND {newer} THEN UPDATE SET {LAST_SEEN_VERSION} = s.{ROW_VERSION}"
         f" WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({', '.join(f's.{c}' for c in columns)})"
+    )
+
+
+def kept(names: Names, stream: Stream, staging: str, found: Sequence[str]) -> Changes:
+    """Return the statements of a stream's change table, of which ``found`` are the columns there are."""
+    return Changes(
+        table=names.table(stream),
+        changes=names.changes(stream),
+        staged=staging,
+        key=stream.primary_key,
+        content=_content(stream),
+        others=others(found, stream.schema.names),
+        package_id="%s",
+        now=f"CAST(%s AS {INSTANT_TYPE})",
     )
 
 
@@ -189,7 +220,8 @@ def append(stream: Stream, staging: str, table: str) -> str:
     )
 
 
-def _winners(stream: Stream, staging: str, lineage: str = "") -> str:
+def winners(stream: Stream, staging: str, lineage: str = "") -> str:
+    """Return the query of one staged row per key, that with the highest version."""
     # Rows of one key and version can differ only if the source contradicts itself; then the order of their contents
     # decides, so that every run and every engine decides alike.
     own = stream.landed_schema.names
@@ -199,6 +231,10 @@ def _winners(stream: Stream, staging: str, lineage: str = "") -> str:
         f"SELECT {', '.join([*own, *([lineage] if lineage else [])])} FROM {staging}"
         f" QUALIFY ROW_NUMBER() OVER (PARTITION BY {', '.join(stream.primary_key)} ORDER BY {order}) = 1"
     )
+
+
+def _content(stream: Stream) -> list[str]:
+    return [name for name in stream.schema.names if name not in stream.primary_key]
 
 
 def _same_key(stream: Stream) -> str:

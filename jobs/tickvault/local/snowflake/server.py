@@ -157,7 +157,9 @@ def _application(
             token = fakesnow_server.to_token(request)
         except fakesnow_server.ServerError:
             token = ""  # fakesnow answers it itself, with 401
-        async with sessions.using(token, statement_seconds, request.client and tuple(request.client)) as limit:
+        await request.body()  # so that all that can still arrive is the client's end
+        client = request.client and tuple(request.client)
+        async with sessions.using(token, statement_seconds, client, request.is_disconnected) as limit:
             response: Response = await fakesnow_server.query_request(request)
         if limit.over:
             return _refused(f"Statement reached its timeout of {statement_seconds:g} second(s) and was canceled", _OVER)

@@ -8,7 +8,7 @@ be answered with success. A client whose connection is still open is only slow, 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -71,10 +71,13 @@ class Sessions:
         self._last = time.monotonic()
 
     @asynccontextmanager
-    async def using(self, token: str, seconds: float, client: object) -> AsyncIterator[Limit]:
+    async def using(
+        self, token: str, seconds: float, client: object, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Limit]:
         """Hold a session for one request; a repeated request waits for the first, DuckDB serves one at a time.
 
-        A statement that runs for longer than the seconds is interrupted. The client is the address it asks from.
+        A statement that runs for longer than the seconds is interrupted, and so is one whose client is gone: a build
+        that was killed would else go on beside the next one. The client is the address it asks from.
         """
         use, limit = self._uses.setdefault(token, _Use()), Limit()
         use.client = client
@@ -86,10 +89,12 @@ class Sessions:
 
         async with use.lock:
             timer = asyncio.get_running_loop().call_later(seconds, interrupt)
+            watch = asyncio.create_task(_when(gone, interrupt))
             try:
                 yield limit
             finally:
                 timer.cancel()
+                watch.cancel()
                 use.last = self._last = time.monotonic()
 
     def idle_seconds(self) -> float:
@@ -127,6 +132,12 @@ class Sessions:
         for connection in self._connections.values():
             close(connection)
         self._connections.clear()
+
+
+async def _when(gone: Callable[[], Awaitable[bool]], interrupt: Callable[[], None]) -> None:
+    while not await gone():
+        await asyncio.sleep(_TICK)
+    interrupt()
 
 
 def _in_transaction(connection: "FakeSnowflakeConnection") -> bool:

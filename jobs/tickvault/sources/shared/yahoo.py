@@ -37,6 +37,7 @@ _META = (
 _REFUSED, _LIMITED = (401, 403), (418, 429)
 _NOT_FOUND = 404
 _FAILURES_TO_GIVE_UP = 3
+_FACTOR_DIGITS = Decimal("1e-18")
 _log = logging.getLogger(__name__)
 
 
@@ -180,6 +181,22 @@ def settled(history: History | None, now: datetime) -> list[Bar]:
     """
     bars = history.bars if history else ()
     return [bar for bar in bars if bar.close and (bar.closes <= now or bar.closes > now + timedelta(days=1))]
+
+
+def later_splits(history: History) -> dict[date, Decimal]:
+    """Return by day the product of the splits after it, those of the running day among them.
+
+    An answer's prices are adjusted for exactly these, so price x product is the price as traded on that day. Another
+    answer, of another day, may know others.
+    """
+    splits = {bar.date: bar.splits for bar in history.bars}
+    factors, factor = dict[date, Decimal](), Decimal(1)
+    for day in sorted(splits, reverse=True):
+        factors[day] = factor
+        split = splits[day]
+        if split and split > 0:
+            factor = (factor * split).quantize(_FACTOR_DIGITS)
+    return factors
 
 
 def exact(value: Any) -> Any:

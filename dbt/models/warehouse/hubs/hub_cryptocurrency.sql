@@ -1,0 +1,3 @@
+{{ hub('cryptocurrency_hk', {'cryptocurrency': 'text'}, [
+    {'model': 'raw_news', 'columns': ['cryptocurrency']},
+]) }}
