@@ -56,7 +56,7 @@ class Performance:
         with self.home.alone("demo"):
             if fresh:
                 self._forget()
-            if self.port is not None and not local.running(self.home):
+            if self.port is not None and not local.are_running(self.home):
                 self.home.choose_market_port(self.port)
             return self._run(days, build, started)
 
