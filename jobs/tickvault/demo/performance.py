@@ -97,8 +97,12 @@ class Performance:
             if engines.simulator:
                 engines.simulator.set_clock(None)
             engines.keep()
-        stay = f"its engines stay until nobody has used them for {minutes:g} minutes, or 'tickvault local down'"
-        self.console.print(f"\n{stay}", highlight=False)
+        self.console.print(
+            f"\nIts engines stay until nobody has used them for {minutes:g} minutes, or until\n"
+            f"    {pasted('tickvault local down')}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
