@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
 UMBRELLA = CHARTS / "tickvault"
+LOADER = yaml.CSafeLoader  # a rendered release is long: ten times as fast as the one in Python
 KUBERNETES = "1.34.4"
 PROFILES = ("minimal", "local", "full")
 STANDALONE = sorted(
@@ -123,7 +124,7 @@ def release(name: str) -> tuple[Object, ...]:
     """Give the objects of one of ``RELEASES``, rendered once per run."""
     done = helm_template(*RELEASES[name])
     assert done.returncode == 0, done.stderr
-    return tuple(item for item in yaml.safe_load_all(done.stdout) if item)
+    return tuple(item for item in yaml.load_all(done.stdout, Loader=LOADER) if item)
 
 
 def refusal(values: dict[str, Any], chart: Path = UMBRELLA) -> str:
@@ -157,7 +158,7 @@ def rendered(values: dict[str, Any], chart: Path = UMBRELLA, *files: Path) -> li
     """Give the objects that Helm renders from these values."""
     done = helm_template(chart, files, values)
     assert done.returncode == 0, done.stderr
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    return [item for item in yaml.load_all(done.stdout, Loader=LOADER) if item]
 
 
 def environment(item: Object) -> dict[str, Any]:

@@ -5,8 +5,10 @@ the policies that select its origin permits it and some ingress rule of those th
 that no policy selects are closed by the namespace's default-deny policy in k8s/.
 """
 
+import functools
 import ipaddress
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,23 +58,34 @@ def _peer_fits(peer: dict[str, Any], end: End) -> bool:
     return bool(end.labels) and _selects(peer["podSelector"], end.labels)
 
 
-def _permits(policies: list[dict[str, Any]], direction: str, own: End, other: End, port: int) -> bool:
+class Policies(list[dict[str, Any]]):
+    """Network policies, and the rules of those that select an end, found once for each."""
+
+    def __init__(self, given: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(given)
+        self._rules: dict[tuple[str, End], list[dict[str, Any]]] = {}
+
+    def rules(self, direction: str, end: End) -> list[dict[str, Any]]:
+        if (direction, end) not in self._rules:
+            specs = (policy["spec"] for policy in self)
+            mine = (s for s in specs if direction in s["policyTypes"] and _selects(s["podSelector"], end.labels))
+            self._rules[direction, end] = [rule for spec in mine for rule in spec.get(direction.lower(), [])]
+        return self._rules[direction, end]
+
+
+def _permits(policies: Policies, direction: str, own: End, other: End, port: int) -> bool:
     if not own.labels:
         return True  # not a pod of this namespace: no policy of ours governs it
     peers = "from" if direction == "Ingress" else "to"
-    for policy in policies:
-        spec = policy["spec"]
-        if direction not in spec["policyTypes"] or not _selects(spec["podSelector"], own.labels):
-            continue
-        for rule in spec.get(direction.lower(), []):
-            ports = rule.get("ports")
-            port_fits = ports is None or any(p["port"] == port and p.get("protocol", "TCP") == "TCP" for p in ports)
-            if port_fits and (peers not in rule or any(_peer_fits(peer, other) for peer in rule[peers])):
-                return True
+    for rule in policies.rules(direction, own):
+        ports = rule.get("ports")
+        port_fits = ports is None or any(p["port"] == port and p.get("protocol", "TCP") == "TCP" for p in ports)
+        if port_fits and (peers not in rule or any(_peer_fits(peer, other) for peer in rule[peers])):
+            return True
     return False
 
 
-def _allowed(policies: list[dict[str, Any]], origin: End, target: End, port: int) -> bool:
+def _allowed(policies: Policies, origin: End, target: End, port: int) -> bool:
     return _permits(policies, "Egress", origin, target, port) and _permits(policies, "Ingress", target, origin, port)
 
 
@@ -94,6 +107,7 @@ def _parties(name: str) -> dict[str, End]:
     return found
 
 
+@functools.cache
 def _names(party: str) -> set[str]:
     """Give every party whose pods these are: flows are jobs too."""
     own = DATA["parties"].get(party, {})
@@ -108,11 +122,11 @@ def _declared(origin: str, target: str, port: int) -> bool:
     )
 
 
-def _policies(name: str) -> list[dict[str, Any]]:
-    return [item for item in release(name) if item["kind"] == "NetworkPolicy"]
+def _policies(name: str) -> Policies:
+    return Policies(item for item in release(name) if item["kind"] == "NetworkPolicy")
 
 
-def _violations(policies: list[dict[str, Any]], parties: dict[str, End]) -> list[str]:
+def _violations(policies: Policies, parties: dict[str, End]) -> list[str]:
     return [
         f"{origin} -> {target}:{port} is {'closed' if declared else 'open'}"
         for (origin, a), (target, b), port in itertools.product(parties.items(), parties.items(), PORTS)
@@ -127,11 +141,11 @@ def test_declared_connections_are_allowed_and_no_other(name: str) -> None:
 
 def test_a_missing_and_a_generous_policy_are_noticed() -> None:
     policies, parties = _policies("minimal"), _parties("minimal")
-    without = [policy for policy in policies if policy["metadata"]["name"] != "tickvault-timescaledb"]
+    without = Policies(policy for policy in policies if policy["metadata"]["name"] != "tickvault-timescaledb")
     assert "trino -> timescaledb:5432 is closed" in _violations(without, parties)
     generous = {"metadata": {"name": "x"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}}
     generous["spec"] |= {"policyTypes": ["Ingress", "Egress"], "egress": [{}]}
-    assert "prefect -> minio:9000 is open" in _violations([*policies, generous], parties)
+    assert "prefect -> minio:9000 is open" in _violations(Policies([*policies, generous]), parties)
 
 
 @pytest.mark.parametrize("name", ["minimal", "local", "full", "production"])
@@ -171,7 +185,7 @@ def test_engines_reach_the_external_ones_on_their_port_alone() -> None:
 def test_every_broker_of_an_external_kafka_is_reached_and_no_metadata_service() -> None:
     brokers = {"kafka": {"bootstrap": "kafka-1.example.com:9094,kafka-2.example.com:5433"}}
     objects = rendered({**MANAGED, "global": {**MANAGED["global"], "external": {**EXTERNAL, **brokers}}})
-    policies = [item for item in objects if item["kind"] == "NetworkPolicy"]
+    policies = Policies(item for item in objects if item["kind"] == "NetworkPolicy")
     trino = _parties("managed")["trino"]
     assert all(_allowed(policies, trino, End(address=PUBLIC), port) for port in (9094, 5433))
     assert not [port for port in PORTS if _allowed(policies, trino, End(address=METADATA), port)]
@@ -198,7 +212,7 @@ def test_prometheus_reaches_the_figures_of_every_worker() -> None:
 def test_single_parties_may_be_allowed_more() -> None:
     rule = {"to": [{"ipBlock": {"cidr": f"{CLUSTER}/32"}}], "ports": [{"protocol": "TCP", "port": 22}]}
     extra = {"networkPolicy": {"extraEgress": {"grafana": [rule]}}}
-    policies = [item for item in rendered({**PRODUCTION, **extra}) if item["kind"] == "NetworkPolicy"]
+    policies = Policies(o for o in rendered({**PRODUCTION, **extra}) if o["kind"] == "NetworkPolicy")
     reached = [n for n, end in _parties("production").items() if _allowed(policies, end, End(address=CLUSTER), 22)]
     assert reached == ["grafana"]
     assert "networkPolicy.extraEgress.graphana is no party" in refusal(

@@ -43,7 +43,7 @@ class Performance:
         self._tail: list[str] = []
         self._lock = threading.Lock()
         self._status: Status | None = None
-        self._now = ""
+        self._now, self._started = "", time.monotonic()
         self._pulse = Pulse(self._say)
 
     def run(self, *, days: int, build: str, fresh: bool) -> int:
@@ -89,6 +89,7 @@ class Performance:
         ):
             for note in engines.notes:
                 self.console.print(f"[yellow]{note}[/]", highlight=False)
+            engines.wake()
             export(engines.environment)
             with ProcessRunner(engines.environment) as runner:
                 runner.warm()
@@ -191,8 +192,13 @@ class Performance:
     def _say(self) -> None:
         with self._lock:
             steps = ", ".join(f"{step} {time.monotonic() - since:.0f} s" for step, since in self._running.items())
-        text = f"{self._now}: {steps}" if steps else self._now
-        self.console.print(f"          … {text}", style="dim", highlight=False)
+        seconds = time.monotonic() - self._started
+        self.console.print(
+            f"{seconds:7.1f} s … {self._now}{': ' if steps else ''}{steps}",
+            style="dim",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 _NEXT = (
