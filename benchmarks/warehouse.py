@@ -32,6 +32,7 @@ from warehouse import Postgres, Snowflake, Trino, Warehouse  # noqa: E402
 
 from tickvault.core.settings import Settings  # noqa: E402
 from tickvault.engines.postgres.connection import Connection  # noqa: E402
+from tickvault.ledger import Ledger  # noqa: E402
 from tickvault.local import postgres  # noqa: E402
 from tickvault.local.engines import postgres_environment  # noqa: E402
 from tickvault.local.snowflake.process import start as start_emulator  # noqa: E402
@@ -129,7 +130,8 @@ def main() -> None:
                 "SEEDS_PATH": str(ROOT / "seeds"), "TICKVAULT_HOME": str(folder), "LAKE_PATH": str(folder / "lake"),
             }  # fmt: skip
             settings = Settings.load(_env_file=None, **{k.lower(): v for k, v in variables.items()})
-            note(settings, options.target, "first")
+            with Ledger.open(settings):  # which makes its tables
+                note(settings, options.target, "first")
             measure("first build, with parsing", variables, options.target)
             measure("the same again (--force)", variables, options.target, "--force")
             nodes(settings)

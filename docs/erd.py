@@ -28,6 +28,7 @@ table of the raw vault also has `record_source`, `package_id` and `load_timestam
 | `sat_eff_…` | an effectivity satellite: from when to when a relation is in force |
 | `link_news_asset` | a computed link of the business vault: by a rule, whose version it names |
 | `pit_…` | point-in-time tables of the business vault: which row of each satellite holds when |
+| `bridge_…` | a bridge of the business vault: what several links lead to |
 """
 LINEAGE = {"record_source", "package_id", "load_timestamp"}
 

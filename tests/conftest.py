@@ -31,20 +31,24 @@ LONGEST = ("dbt", "integration", "contract", "charts", "unit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and on one all that share the built warehouse.
+    """Keep a module's tests on one worker, and on one all that share a built warehouse.
 
-    What takes long begins first, the warehouse before all: begun last, it would keep one worker busy while others idle.
+    What takes long begins first, the warehouses before all: begun last, they would keep one worker busy while others
+    idle.
     """
     for item in items:
-        shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("warehouse" if shared else item.path.name))
+        item.add_marker(pytest.mark.xdist_group([*_warehouses(item), item.path.name][0]))
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> tuple[bool, int]:
     folder = item.path.parent.name
-    shared = "snowflake_dbt" in getattr(item, "fixturenames", ())
-    return not shared, LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+    return not _warehouses(item), LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+
+def _warehouses(item: pytest.Item) -> list[str]:
+    fixtures = getattr(item, "fixturenames", ())
+    return [name for name in ("snowflake_dbt", "postgres_dbt") if name in fixtures]
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ The same vault is built at three dates. At each one plain fractions say what hol
 between two of them nothing may change but what a later event changes by its nature.
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +14,8 @@ import plan
 import pytest
 import raw_data
 from plan import DAYS, Row, Share, by_ticker, product
-from warehouse import Dbt, Snowflake, read
+from warehouse import Dbt, Postgres, read
 
-from tickvault.local.snowflake.process import Emulator
 from tickvault.market import streams
 from tickvault.warehouse.metrics import metric, statement
 
@@ -74,10 +72,10 @@ def traded(shares: list[Share]) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def stages(
-    emulator: Emulator, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Stage]]:
+    postgres_uri: str, shares: list[Share], traded: list[Row], tmp_path_factory: pytest.TempPathFactory
+) -> list[Stage]:
     """The three builds: raw rows are overwritten by those of later loads, as the sink does it."""
-    warehouse = Snowflake(emulator.environment(), "ANY_DAY")
+    warehouse = Postgres.fresh(postgres_uri, "any_day")
     dbt = Dbt(warehouse, tmp_path_factory.mktemp("dbt-any-day"))
     rows: dict[tuple[str, date], Row] = {}
     found, before = [], None
@@ -95,7 +93,7 @@ def stages(
         dbt.run(*BUILD)
         found.append(Stage(dbt, until, shares))
         before = until
-    yield found
+    return found
 
 
 def coin(until: date) -> list[Row]:

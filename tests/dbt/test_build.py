@@ -1,8 +1,11 @@
-"""Building the project in the emulator: what is there afterwards, and what a bad row does."""
+"""Building the project: what is there afterwards, and what a bad row does."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import psycopg
 import pyarrow as pa
 import pytest
 import raw_data
@@ -13,7 +16,7 @@ from tickvault.local.snowflake.process import Emulator
 
 def test_a_second_build_adds_nothing(snowflake_dbt: Dbt) -> None:
     vault = [n["name"] for n in manifest(snowflake_dbt).values() if n["config"]["meta"].get("vault")]
-    assert len(vault) == 23
+    assert len(vault) == 25
 
     def counts() -> dict[str, int]:
         query = snowflake_dbt.warehouse.query
@@ -100,7 +103,8 @@ def small(emulator: Emulator, tmp_path, snowflake_dbt: Dbt) -> Dbt:
     return Dbt(warehouse, tmp_path)
 
 
-def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
+def test_a_row_that_fails_a_test_is_quarantined(postgres_uri: str, postgres_dbt: Dbt) -> None:
+    small = Dbt(Postgres.fresh(postgres_uri, "quarantined"), postgres_dbt.target_path)
     tables = raw_data.generate(3, transactions=40, days=3, customers=5, companies=2, symbols=2)
     trades = tables["raw_transactions_personal"].to_pylist()
     trades[0]["transaction_type"] = "gift"
@@ -124,7 +128,30 @@ def test_a_row_that_fails_a_test_is_quarantined(small: Dbt) -> None:
     )
     assert suspect == [(trades[1]["transaction_id"], "unknown_asset")]
     waiting = small.warehouse.query(
-        "SELECT transaction_id FROM raw.raw_transactions WHERE transaction_id NOT IN"
+        "SELECT transaction_id FROM raw_transactions_personal WHERE transaction_id NOT IN"
         " (SELECT transaction_id FROM build_marts.fct_transactions)"
     )
     assert waiting == [(trades[2]["transaction_id"],)], "what is loaded after the build's start waits for the next"
+
+
+def test_two_inserts_at_once_bring_a_key_once(postgres_uri: str, postgres_dbt: Dbt) -> None:
+    """Whoever is not kept out by the target's lock, for instance a second scheduler's, waits for the other's commit."""
+    warehouse = Postgres.fresh(postgres_uri, "at_once")
+    dbt = Dbt(warehouse, postgres_dbt.target_path)
+    warehouse.load(raw_data.generate(3, transactions=4, days=3, customers=5, companies=2, symbols=2))
+    dbt.run("run", "--select", "+hub_news")
+    [[held]] = warehouse.query("SELECT count(*) FROM vault.hub_news")
+    first = "SELECT min(news_hk) FROM vault.hub_news WHERE url LIKE 'https%'"
+    [[key]] = warehouse.query(f"DELETE FROM vault.hub_news WHERE news_hk = ({first}) RETURNING news_hk")
+    again = ("run", "--select", "hub_news", "--vars", "{lookback_hours: 99999}")
+    adding = threading.Thread(target=dbt.run, args=again)
+    with psycopg.connect(warehouse.postgres) as other:
+        other.execute("LOCK TABLE vault.hub_news IN SHARE ROW EXCLUSIVE MODE")
+        other.execute("INSERT INTO vault.hub_news (news_hk, url) VALUES (%s, 'by the other')", [key])
+        adding.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'vault.hub_news'::regclass"
+        while warehouse.query(waiting) == [(0,)] and adding.is_alive():
+            time.sleep(0.05)
+    adding.join()
+    assert warehouse.query("SELECT count(*) FROM vault.hub_news") == [(held,)]
+    assert warehouse.query(f"SELECT url FROM vault.hub_news WHERE news_hk = '{key}'") == [("by the other",)]

@@ -30,7 +30,7 @@ TEST = (
     "test",
     "--select",
     "test_name:one_in_force",
-    "test_name:points",
+    *(f"{name},test_name:points" for name in ("pit_customer", "pit_asset", "bridge_news_asset")),
     "dim_customer_history,test_name:intervals",
     *(f"{name},test_name:complete_keys" for name in ("sat_eff_customer_company", "pit_customer", "pit_asset")),
     "link_news_asset_refers_to_assets",
@@ -44,7 +44,7 @@ def check(dbt: Dbt) -> None:
     for upto in (4, len(arrivals)):
         dbt.warehouse.load(merged(arrivals[:upto]))
         dbt.run(*BUILD)
-        assert len(dbt.run(*TEST).result) == 9
+        assert len(dbt.run(*TEST).result) == 11
     _employments(dbt.warehouse)
     _names(dbt)
 
@@ -133,7 +133,7 @@ def _names(dbt: Dbt) -> None:
         " VALUES ('NOC', 'No', 'crypto', 'nocoin')"
     )
     warehouse.replace("vault.link_news_asset", _before_the_rule(warehouse))
-    dbt.run("run", "--select", "link_news_asset", "pit_asset", "fct_news_events")
+    dbt.run("run", "--select", "link_news_asset", "pit_asset", "bridge_news_asset", "fct_news_events")
     assert related() == {("NOC", "1"), (None, None)}
     assert {r["link_news_asset_hk"] for r in before} < {
         r["link_news_asset_hk"] for r in held(warehouse, "link_news_asset")
@@ -151,7 +151,7 @@ def check_ghosts(dbt: Dbt) -> None:
     for node in manifest(dbt).values():
         vault = node["config"]["meta"].get("vault")
         name, query = f"{node['schema']}.{node['name']}", dbt.warehouse.query
-        if vault and vault["kind"] != "pit" and not node["name"].startswith("nhl_"):
+        if vault and vault["kind"] not in {"pit", "bridge"} and not node["name"].startswith("nhl_"):
             found = [row for row in read(dbt.warehouse, name) if row[vault["hk"]] in GHOSTS]
             assert sorted(row[vault["hk"]] for row in found) == sorted(GHOSTS), name
             if vault["kind"] == "satellite":

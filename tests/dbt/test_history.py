@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import raw_data
-from warehouse import CHANGES, GHOSTS, Dbt, Snowflake, Trino, Warehouse, read
+from warehouse import CHANGES, GHOSTS, Dbt, Postgres, Trino, Warehouse, read
 
 from tickvault.core.stream import ROW_VERSION, Stream
-from tickvault.local.snowflake.process import Emulator
 from tickvault.market import streams
 
 Row = dict[str, Any]
@@ -250,8 +249,8 @@ def _same(found: dict[str, set[tuple[Any, ...]]], expected: dict[str, set[tuple[
         assert not odd, f"{what}: {name}, {len(odd)} rows, for instance {odd[:4]}"
 
 
-def test_histories_in_the_emulator(emulator: Emulator, snowflake_dbt: Dbt) -> None:
-    check(lambda name: Dbt(Snowflake(emulator.environment(), f"HISTORY_{name}"), snowflake_dbt.target_path))
+def test_histories_in_postgres(postgres_uri: str, postgres_dbt: Dbt) -> None:
+    check(lambda name: Dbt(Postgres.fresh(postgres_uri, f"history_{name}"), postgres_dbt.target_path))
 
 
 @pytest.mark.engine("trino")

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import raw_data
 from shop import Shop, shop
-from warehouse import Snowflake
+from warehouse import Postgres
 
 from tickvault.core.settings import Settings
 from tickvault.core.stream import Stream
-from tickvault.local.snowflake.process import Emulator
 from tickvault.market import streams
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
@@ -131,15 +130,10 @@ def rows(made: Shop, sql: str) -> dict[Any, Any]:
     return {first: rest[0] if len(rest) == 1 else tuple(rest) for first, *rest in made.warehouse.query(sql)}
 
 
-@pytest.fixture(scope="module")
-def emulated(emulator: Emulator) -> Snowflake:
-    return Snowflake(emulator.environment(), f"ISOLATE_{datetime.now(UTC):%H%M%S%f}")
-
-
 def test_one_wrong_price_is_isolated_and_many_are_not_published(
-    emulated: Snowflake, postgres_database: str, tmp_path: Path, make_settings: Callable[..., Settings]
+    postgres_database: str, tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> None:
-    made = shop(emulated, postgres_database, tmp_path, make_settings, tables())
+    made = shop(Postgres(postgres_database), postgres_database, tmp_path, make_settings, tables())
     code, output = made.build()
     assert code == 0, output
     assert "warning: prices_are_positive: 2 row(s), kept in" in output, output

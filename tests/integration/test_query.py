@@ -1,5 +1,9 @@
 """Who asks only reads: as a login of its own, on every engine, whatever the statement tries."""
 
+import os
+import signal
+import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -10,7 +14,7 @@ from tickvault.local import postgres
 from tickvault.local.snowflake.process import start
 from tickvault.local.snowflake.sessions import Limits
 from tickvault.query.export import export
-from tickvault.query.read import read
+from tickvault.query.read import read, session
 
 
 @pytest.fixture
@@ -67,6 +71,28 @@ def test_a_number_of_no_certain_precision_stays_a_number_in_a_csv(settings, post
     line = (tmp_path / "sums.csv").read_text().splitlines()[1]
     assert line == """-1.5,0.0000000000,0.0000001,"'-1.5","","""
     assert read(settings, "postgres", "select zero from sums", 1)[1] == [(0,)]
+
+
+def test_an_interrupt_cancels_the_statement_at_the_server_and_the_session_goes_on(settings, postgres_database):
+    def interrupt():
+        with Connection.to(postgres_database, "here") as other:
+            while not other.one(running)[0]:
+                time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(123)%' AND pid <> pg_backend_pid()"
+    running += " AND state = 'active'"
+    with session(settings, "postgres") as ask:
+        impatient = threading.Thread(target=interrupt)
+        impatient.start()
+        with pytest.raises(KeyboardInterrupt):
+            ask("select pg_sleep(123)", 1)
+        impatient.join()
+        with Connection.to(postgres_database, "here") as other:
+            assert other.one(running)[0] == 0
+        assert ask("select 1", 1)[1] == [(1,)]
+        with pytest.raises(TerminalError, match="may write"):
+            ask("delete from new", 1)
 
 
 def test_without_a_reader_the_transaction_still_only_reads(make_settings, postgres_settings, settings):

@@ -1,3 +1,4 @@
+{%- set known = 'details.company_hk = hub.company_hk' %}
 select
     hub.company_hk,
     cast(coalesce(details.company_id, hub.company_id) as varchar) as company_id,
@@ -12,12 +13,13 @@ select
     details.tier,
     details.risk_tolerance,
     details.created_at,
-    details.observed_at as updated_at,
-    {{ as_type('details.company_hk is not null', 'flag') }} as is_profile_known,
-    cast(coalesce(details.record_source, hub.record_source) as varchar) as record_source,
-    {{ as_type('coalesce(details.load_timestamp, hub.load_timestamp)', 'time') }} as load_timestamp,
-    cast(coalesce(details.package_id, hub.package_id) as varchar) as package_id
+    {{ as_type('case when ' ~ known ~ ' then details.observed_at end', 'time') }} as updated_at,
+    {{ as_type(known, 'flag') }} as is_profile_known,
+    cast(case when {{ known }} then details.record_source else hub.record_source end as varchar) as record_source,
+    {{ as_type('case when ' ~ known ~ ' then details.load_timestamp else hub.load_timestamp end', 'time') }}
+        as load_timestamp,
+    cast(case when {{ known }} then details.package_id else hub.package_id end as varchar) as package_id
 from {{ ref('hub_company') }} hub
-left join {{ current_rows(ref('sat_company_details'), ['company_hk']) }} details
-    on hub.company_hk = details.company_hk
-where {{ is_no_ghost('hub.company_hk') }}
+inner join {{ ref('pit_company') }} pit on hub.company_hk = pit.company_hk and pit.valid_to = {{ end_of_time() }}
+inner join {{ ref('sat_company_details') }} details
+    on {{ points_to('pit', 'sat_company_details', 'details', 'company_hk') }}

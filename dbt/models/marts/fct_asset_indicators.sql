@@ -62,8 +62,10 @@ moves as (
         adj_close_price / nullif(close_before, 0) - 1 as daily_return,
         (close_price + coalesce(dividends, 0)) * share_factor / nullif(worth_before, 0) - 1 as total_return,
         ln(nullif(adj_close_price, 0) / nullif(close_before, 0)) as log_return,
-        greatest(adj_close_price - close_before, 0) as gain,
-        greatest(close_before - adj_close_price, 0) as loss,
+        case when adj_close_price > close_before then adj_close_price - close_before
+            when close_before is not null then 0 end as gain,
+        case when adj_close_price < close_before then close_before - adj_close_price
+            when close_before is not null then 0 end as loss,
         max(adj_close_price) {{ over_bars('unbounded preceding') }} as peak,
         first_value(adj_close_price) {{ over_bars('unbounded preceding') }} as first_close
     from series

@@ -1,9 +1,9 @@
 select
-    link.link_news_asset_hk as news_event_hk,
-    link.news_hk,
-    link.asset_hk,
-    hub.asset_symbol,
-    hub.asset_type,
+    bridge.link_news_asset_hk as news_event_hk,
+    bridge.news_hk,
+    bridge.asset_hk,
+    bridge.asset_symbol,
+    bridge.asset_type,
     content.url,
     content.title,
     content.description,
@@ -15,6 +15,6 @@ select
     content.record_source,
     content.load_timestamp,
     content.package_id
-from {{ ref('link_news_asset') }} link
-inner join {{ ref('pit_asset') }} hub on link.asset_hk = hub.asset_hk
-inner join {{ current_rows(ref('sat_news_content'), ['news_hk']) }} content on link.news_hk = content.news_hk
+from {{ ref('bridge_news_asset') }} bridge
+inner join {{ ref('sat_news_content') }} content
+    on {{ points_to('bridge', 'sat_news_content', 'content', 'news_hk') }}

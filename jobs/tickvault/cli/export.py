@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tickvault.cli.options import load_settings
+from tickvault.cli.options import asking
 from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
 
@@ -25,7 +25,7 @@ def command(name: str, parquet: Path | None, csv: Path | None, engine: str | Non
     """Write every row of NAME, a mart, semantic model or table, to a file.
 
     A CSV may also go to a pipe. In it, a text that begins with =, +, -, @ or a tab gets an apostrophe before it, so
-    that no spreadsheet runs it; decimals are written with all their digits.
+    that no spreadsheet runs it; numbers are written plain, with all their digits and no exponent.
 
     \b
     Examples:
@@ -40,8 +40,8 @@ def command(name: str, parquet: Path | None, csv: Path | None, engine: str | Non
     from tickvault.query.relation import find
     from tickvault.warehouse.target import default_engine
 
-    settings = load_settings()
-    chosen = engine or default_engine(settings)
-    relation = find(settings, chosen, name)
-    rows = export(settings, chosen, relation, path, "parquet" if parquet else "csv")
+    with asking() as settings:
+        chosen = engine or default_engine(settings)
+        relation = find(settings, chosen, name)
+        rows = export(settings, chosen, relation, path, "parquet" if parquet else "csv")
     click.echo(f"{rows:,} rows of {relation} in {path}", err=not path.is_file())

@@ -6,7 +6,7 @@ import click
 
 from tickvault.cli.options import load_settings
 from tickvault.core import program
-from tickvault.core.errors import ConfigError
+from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.core.settings import export
 from tickvault.local.engines import Local, end, running, use
 from tickvault.local.home import Home
@@ -62,7 +62,12 @@ def _run(arguments: tuple[str, ...], engines: Local, called: str) -> None:
 
     export(engines.environment)
     os.environ[program.CALLED] = f"{program.called()} {called}"  # what it advises to call, it advises for these engines
-    root.main(list(arguments), prog_name=program.called())
+    try:
+        root.main(list(arguments), prog_name=program.called())
+    except SinkUnavailableError:
+        for failure in engines.line.ask("facts").get("failures", []) if engines.line else []:
+            click.echo(failure, err=True)
+        raise
 
 
 def _down(home: Home, options: list[str]) -> None:

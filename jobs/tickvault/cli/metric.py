@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import click
 
-from tickvault.cli.options import comma_separated, json_option, load_settings, show
+from tickvault.cli.options import asking, comma_separated, json_option, show
 from tickvault.core.engine import WAREHOUSES
 from tickvault.core.errors import ConfigError
 
@@ -58,8 +58,9 @@ def command(
     from tickvault.query.relation import published
     from tickvault.warehouse.target import default_engine
 
-    settings, asked = load_settings(), metric(name)
-    chosen = engine or default_engine(settings)
-    columns, sql = statement(asked, by or (), since, until, lambda model: published(settings, chosen, model))
-    _, rows = read(settings, chosen, sql, 100_000)
+    asked = metric(name)
+    with asking() as settings:
+        chosen = engine or default_engine(settings)
+        columns, sql = statement(asked, by or (), since, until, lambda model: published(settings, chosen, model))
+        _, rows = read(settings, chosen, sql, 100_000)
     show(rows, columns, as_json, title=None if as_json else f"{asked.label}, {asked.unit}")

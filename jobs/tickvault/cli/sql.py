@@ -64,4 +64,5 @@ def _converse(console: "Console") -> None:
         raise ConfigError(
             f"the shell needs {error.name}; install Tickvault with its extra 'shell', or ask by 'tickvault sql -c …'"
         ) from error
+    console.connect()
     converse(console)

@@ -89,6 +89,7 @@ class Performance:
         ):
             for note in engines.notes:
                 self.console.print(f"[yellow]{note}[/]", highlight=False)
+            engines.wake()
             export(engines.environment)
             with ProcessRunner(engines.environment) as runner:
                 runner.warm()

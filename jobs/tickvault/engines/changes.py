@@ -21,7 +21,7 @@ REPLACED_AT = "replaced_at"
 SUFFIX = "_changes"
 _PACKAGE_ID = "package_id"
 _OWN = {*LINEAGE, LAST_SEEN_VERSION}
-_STORED = 0
+_STORED = 1
 """A reading's origin where it is the first one of a state in the change table."""
 _NEWEST = f"COALESCE(t.{LAST_SEEN_VERSION}, t.{ROW_VERSION})"
 
@@ -66,49 +66,61 @@ class Changes:
             LEFT JOIN {self.changes} h ON {self._same("t", "h")} AND h.{ROW_VERSION} = t.{ROW_VERSION}
             WHERE s.{ROW_VERSION} > {_NEWEST} AND ({differs("s", "t", self.content)}) AND h.{ROW_VERSION} IS NULL"""
 
-    def late(self) -> tuple[str, ...]:
+    def late(self, states: str = "") -> tuple[str, ...]:
         """Return the statements that take in what is older than the merged rows, for one transaction.
 
-        Each one makes the states anew, and finds the same: what it writes is a reading the next one counts anyway.
+        Args:
+            states: A table that holds what ``states`` says; without it each statement asks anew, and finds the same:
+                what one writes is a reading that the next one counts anyway.
         """
+        made = states or f"({self.states()})"
         columns = [*self.key, *self.content, *self.others, *LINEAGE]
         last = f"CASE WHEN r.last_version > r.{ROW_VERSION} THEN r.last_version END"
         begun = f"""
             INSERT INTO {self.changes} ({", ".join(columns)}, {LAST_SEEN_VERSION}, {REPLACED_AT})
             SELECT {", ".join(f"r.{c}" for c in columns)}, {last}, r.loading
-            FROM ({self._states()}) r WHERE r.begins = 1 AND r.state < r.newest_state AND r.origin <> {_STORED}"""
+            FROM {made} r WHERE r.begins = 1 AND r.newest = 0 AND r.origin <> {_STORED}"""
         seen = f"""
             UPDATE {self.changes} AS h SET {LAST_SEEN_VERSION} = {last}
-            FROM ({self._states()}) r
+            FROM {made} r
             WHERE {self._same("h", "r")} AND h.{ROW_VERSION} = r.{ROW_VERSION} AND r.begins = 1
                 AND r.origin = {_STORED} AND h.{LAST_SEEN_VERSION} IS DISTINCT FROM {last}"""
         newest = f"""
             UPDATE {self.table} AS t SET {ROW_VERSION} = r.{ROW_VERSION}, {LAST_SEEN_VERSION} = {last},
                 {_PACKAGE_ID} = r.{_PACKAGE_ID}, {LOAD_TIMESTAMP} = r.{LOAD_TIMESTAMP}
-            FROM ({self._states()}) r
-            WHERE {self._same("t", "r")} AND r.begins = 1 AND r.state = r.newest_state
-                AND t.{ROW_VERSION} <> r.{ROW_VERSION}"""
+            FROM {made} r
+            WHERE {self._same("t", "r")} AND r.begins = 1 AND r.newest = 1 AND t.{ROW_VERSION} <> r.{ROW_VERSION}"""
         once = f"""
-            DELETE FROM {self.changes} AS h USING ({self._states()}) r
+            DELETE FROM {self.changes} AS h USING {made} r
             WHERE {self._same("h", "r")} AND h.{ROW_VERSION} = r.{ROW_VERSION} AND r.begins = 0
                 AND r.origin = {_STORED}"""
         return begun, seen, newest, once
 
-    def _states(self) -> str:
-        """Return the query of all readings of the keys of which the package brings an older one.
+    def states(self) -> str:
+        """Return the query of the readings among which the package's late ones fall, sorted into states.
 
-        ``begins`` is 1 for the first reading of a state, which the other columns are of; ``state`` counts them.
+        Of each key these are the states from the last one that begins before them to the first that begins after. Of a
+        state's first reading ``begins`` is 1; ``newest`` is 1 of the raw table's.
         """
         key, content = ", ".join(self.key), [*self.content]
         over = f"OVER (PARTITION BY {key} ORDER BY {ROW_VERSION})"
         another = " OR ".join(f"{c} IS DISTINCT FROM LAG({c}) {over}" for c in content) or "FALSE"
         ties = "".join(f", {self.by_bytes(c)} DESC NULLS LAST" for c in content)
+        late, earlier = f"s.{ROW_VERSION} < {_NEWEST}", f"h.{ROW_VERSION} < l.newest_version"
         return f"""
             WITH loading AS (SELECT {self.package_id} AS {_PACKAGE_ID}, {self.now} AS loading),
             late AS (
-                SELECT {self._columns("t", self.key)}, MAX({_NEWEST}) AS newest
+                SELECT {self._columns("t", self.key)}, MAX({_NEWEST}) AS newest_version,
+                    MIN(s.{ROW_VERSION}) AS oldest, MAX(s.{ROW_VERSION}) AS latest
                 FROM {self.staged} s JOIN {self.table} t ON {self._same("s", "t")}
-                WHERE s.{ROW_VERSION} < {_NEWEST} GROUP BY {self._columns("t", self.key)}
+                WHERE {late} GROUP BY {self._columns("t", self.key)}
+            ),
+            among AS (
+                SELECT {self._columns("l", self.key)}, l.newest_version,
+                    MAX(CASE WHEN h.{ROW_VERSION} <= l.oldest THEN h.{ROW_VERSION} END) AS first_version,
+                    MIN(CASE WHEN h.{ROW_VERSION} > l.latest AND {earlier} THEN h.{ROW_VERSION} END) AS end_version
+                FROM late l LEFT JOIN {self.changes} h ON {self._same("l", "h")}
+                GROUP BY {self._columns("l", self.key)}, l.newest_version
             ),
             readings AS ({" UNION ALL ".join(self._readings())}),
             one_of_each AS (
@@ -126,27 +138,32 @@ class Changes:
                 FROM flagged
             )
             SELECT numbered.*, MAX({ROW_VERSION}) OVER (PARTITION BY {key}, state) AS last_version,
-                MAX(state) OVER (PARTITION BY {key}) AS newest_state
+                MAX(in_table) OVER (PARTITION BY {key}, state) AS newest
             FROM numbered"""
 
     def _readings(self) -> list[str]:
         """Return the queries of what is known: states' first and last readings, and what the package brings."""
         stored = [*self.key, *self.content, *self.others]
         found = []
-        for origin, table, alias in ((_STORED, self.changes, "h"), (1, self.table, "t")):
-            place = f"FROM {table} {alias} JOIN late l ON {self._same(alias, 'l')} CROSS JOIN loading g"
-            older = f" AND {alias}.{ROW_VERSION} < l.newest" if origin == _STORED else ""
+        for origin, table, alias in ((0, self.table, "t"), (_STORED, self.changes, "h")):
+            place = f"FROM {table} {alias} JOIN among l ON {self._same(alias, 'l')} CROSS JOIN loading g"
+            newest = f"CASE WHEN t.{LAST_SEEN_VERSION} IS NULL THEN 1 ELSE 0 END, 1".split(", ")
+            where = "l.end_version IS NULL"
+            if origin == _STORED:
+                newest = ["0", "0"]
+                where = f"""h.{ROW_VERSION} < l.newest_version AND h.{ROW_VERSION} >= COALESCE(l.first_version, '')
+                    AND h.{ROW_VERSION} <= COALESCE(l.end_version, h.{ROW_VERSION})"""
             found += [
-                f"""SELECT {self._columns(alias, [*stored, *LINEAGE])}, {origin} AS origin, g.loading {place}
-                WHERE TRUE{older}""",
-                f"""SELECT {self._columns(alias, [*stored, LAST_SEEN_VERSION, _PACKAGE_ID])}, g.loading, 2, g.loading
-                {place} WHERE {alias}.{LAST_SEEN_VERSION} IS NOT NULL{older}""",
+                f"""SELECT {self._columns(alias, [*stored, *LINEAGE])}, {origin} AS origin, g.loading,
+                {newest[0]} AS in_table {place} WHERE {where}""",
+                f"""SELECT {self._columns(alias, [*stored, LAST_SEEN_VERSION, _PACKAGE_ID])}, g.loading, 2, g.loading,
+                {newest[1]} {place} WHERE {where} AND {alias}.{LAST_SEEN_VERSION} IS NOT NULL""",
             ]
         brought = ", ".join([self._columns("s", [*self.key, *self.content]), *("NULL" for _ in self.others)])
         found.append(
-            f"""SELECT {brought}, s.{ROW_VERSION}, g.{_PACKAGE_ID}, g.loading, 3, g.loading
-            FROM {self.staged} s JOIN late l ON {self._same("s", "l")} CROSS JOIN loading g
-            WHERE s.{ROW_VERSION} < l.newest"""
+            f"""SELECT {brought}, s.{ROW_VERSION}, g.{_PACKAGE_ID}, g.loading, 3, g.loading, 0
+            FROM {self.staged} s JOIN among l ON {self._same("s", "l")} CROSS JOIN loading g
+            WHERE s.{ROW_VERSION} < l.newest_version"""
         )
         return found
 

@@ -32,6 +32,8 @@ class Dormant:
     ) -> None:
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
+        self.failure = ""
+        """Why it could not be started the last time; "" where it could."""
         self._listening, self._start = listening, start
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name=name, daemon=True)
@@ -60,10 +62,12 @@ class Dormant:
         while not self._ended.is_set():
             if self.awake:
                 served = served or not self._called(0)
+                self.failure = "" if served else self.failure
                 self._ended.wait(_TICK_SECONDS)
             elif not served:
                 code = self.process.returncode if self.process else None
-                log.warning("the %s ended with code %s before it took a call", self.name, code)
+                self.failure = f"ended with code {code} before it took a call"
+                log.warning("the %s %s", self.name, self.failure)
                 self._refuse()
                 served = True
             elif self._called(_TICK_SECONDS):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -72,6 +73,19 @@ class Local:
 
     kept: bool = False
     """Whether the engines outlive their user, although it is only passing."""
+
+    def wake(self) -> None:
+        """Wait until the emulator is up, however slow the machine; else the first call wakes it, within a minute.
+
+        Raises:
+            SinkUnavailableError: It does not start.
+        """
+        address = f"http://{self.environment['SNOWFLAKE_HOST']}:{self.environment['SNOWFLAKE_PORT']}/healthz"
+        try:
+            urllib.request.urlopen(address, timeout=_START_SECONDS).close()
+        except OSError as error:
+            log = f"{self.environment['TICKVAULT_HOME']}/snowflake/emulator.log"
+            raise SinkUnavailableError(f"the Snowflake emulator does not start; see {log}: {error}") from error
 
     def keep(self) -> None:
         """Have the engines outlive their user, as they do unless it was only ``passing``."""

@@ -168,8 +168,8 @@ class Home:
             notes.append(f"port {before.postgres_port} is taken: PostgreSQL listens on {chosen.postgres_port} now")
         if market and chosen.market_port != (before.market_port or MARKET_PORT):
             notes.append(
-                f"port {before.market_port or MARKET_PORT} is taken: the simulated market is at {chosen.market_port};"
-                " its news articles have other addresses than before"
+                f"port {before.market_port or MARKET_PORT} is taken: the simulated market is at {chosen.market_port}"
+                " (the addresses of its news articles, which are keys, hold the port)"
             )
         if chosen != before:
             self.remember(chosen)

@@ -36,6 +36,11 @@ class PrefectServer:
                     "PREFECT_SERVER_UI_ENABLED": "false",
                     "PREFECT_LOGGING_LEVEL": "ERROR",
                     "PREFECT_LOGGING_TO_API_ENABLED": "false",
+                    "PREFECT_API_REQUEST_TIMEOUT": "600",  # a slow machine's server answers late, but it answers
+                    "PREFECT_SERVER_DATABASE_TIMEOUT": "600",
+                    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "600",
+                    "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_TIMEOUT": "600",
+                    "DO_NOT_TRACK": "1",
                     "PREFECT_API_URL": "",
                 }
             )

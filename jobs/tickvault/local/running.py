@@ -74,7 +74,8 @@ class Engines:
     def _environment(self, server: postgres.Server, market: str | None) -> dict[str, str]:
         # A step waits longer for its turn than a scheduled job would: nobody comes back for it.
         home = str(self._home.folder)
-        environment = {"LAKE_PATH": f"{home}/lake", "TICKVAULT_HOME": home, "LOCK_WAIT_SECONDS": "120"}
+        environment = {"LAKE_PATH": f"{home}/lake", "TICKVAULT_HOME": home, "LOCK_WAIT_SECONDS": "1800"}
+        environment |= {"SNOWFLAKE_NETWORK_TIMEOUT": "900"}  # it is there: what takes long, takes long
         environment |= postgres_environment(server.uri(DATABASE)) | {"POSTGRES_READER_USER": postgres.READER}
         environment |= Emulator("127.0.0.1", self._access.snowflake_port, 0).environment()
         return environment | (Simulator(market).environment() if market else {})
@@ -110,12 +111,18 @@ class Engines:
             return float(json.load(answer)["idle_seconds"])
         return 0.0  # it is at work: a statement keeps it from answering
 
+    def failures(self) -> list[str]:
+        """Say which engines could not be started the last time they were called, and where they say why."""
+        said = {"Snowflake emulator": self._home.folder / "snowflake" / "emulator.log"}
+        return [f"the {e.name} {e.failure}; see {said.get(e.name, self._home.log)}" for e in self._dormant if e.failure]
+
     def facts(self) -> dict[str, str]:
         """Say of each engine where it is and whether it runs."""
         up = self._server is not None and self._server.process.poll() is None
         facts = {"PostgreSQL": f"127.0.0.1:{self._access.postgres_port}, {'running' if up else 'asleep'}"}
         for engine in self._dormant:
-            facts[engine.name] = f"127.0.0.1:{engine.port}, {'running' if engine.awake else 'wakes at the first call'}"
+            state = "running" if engine.awake else engine.failure or "wakes at the first call"
+            facts[engine.name] = f"127.0.0.1:{engine.port}, {state}"
         return facts
 
     def stop(self) -> None:

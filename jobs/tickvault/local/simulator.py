@@ -15,7 +15,8 @@ from tickvault.core.errors import ConfigError
 from tickvault.local import child, parent
 from tickvault.simulation.server import DEFAULT_SEED, environment, listen, serve
 
-_TIMEOUT = 60
+_TIMEOUT = 300
+"""Seconds; the first call also waits until the market is up."""
 _CHILD = "import sys; from tickvault.local.simulator import run_child; run_child(*sys.argv[1:])"
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tickvault.core.errors import PlatformError
 from tickvault.local import postgres
@@ -47,7 +47,7 @@ class Supervisor:
         self._over = threading.Event()
         self._last_use = time.monotonic()
 
-    def serve(self, control: socket.socket, lock: IO[str]) -> None:
+    def serve(self, control: socket.socket, lock: int) -> None:
         """Take users until it is over: told to, idle for too long, or the folder is gone."""
         threading.Thread(target=self._accept, args=[control], name="users", daemon=True).start()
         while not self._over.wait(_TICK_SECONDS):
@@ -112,21 +112,23 @@ class Supervisor:
             "users": sorted(self._users.values()),
             "idle_minutes": self._idle_seconds / 60,
             "engines": self._engines.facts(),
+            "failures": self._engines.failures(),
             "pid": os.getpid(),
         }
 
 
-def _same_file(opened: IO[str], path: Path) -> bool:
+def _same_file(opened: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+        return os.path.samestat(os.fstat(opened), path.stat())
     except FileNotFoundError:
         return False
 
 
 def run(home: Home, idle_seconds: float) -> None:
     """Be the supervisor of a folder until it is over; one that is just ending is waited for."""
-    with home.lock.open("w") as lock, ExitStack() as stack:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o644)  # never closed: held until the very end of this process
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
         data_dir = home.folder / "postgres"
         stack.enter_context(postgres.held(data_dir))
         control = home.control

@@ -45,9 +45,18 @@ def _postgres(settings: Settings) -> Iterator[Ask]:
 @contextmanager
 def _snowflake(settings: Settings) -> Iterator[Ask]:
     from tickvault.engines.snowflake.session import Connection as Snowflake
+    from tickvault.engines.snowflake.session import MissingObjectError
+    from tickvault.query.missing import missing
 
     with closing(Snowflake(settings, reader=True)) as connection:
-        yield connection.ask
+
+        def ask(sql: str, limit: int) -> Answer:
+            try:
+                return connection.ask(sql, limit)
+            except MissingObjectError as error:
+                raise missing(connection, settings, sql, error) from error
+
+        yield ask
 
 
 @contextmanager

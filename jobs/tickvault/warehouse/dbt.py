@@ -151,6 +151,8 @@ class Dbt:
             if file.exists():
                 try:
                     manifest = Manifest.from_msgpack(file.read_bytes())  # type: ignore[attr-defined, unused-ignore]
+                    # dbt does so after it has parsed: macros look models up in it.
+                    manifest.build_flat_graph()  # type: ignore[no-untyped-call, unused-ignore]
                 except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of it
                     _log.warning("%s cannot be read, so the project is parsed anew: %s", file, type(error).__name__)
                     continue

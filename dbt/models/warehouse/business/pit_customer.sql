@@ -16,9 +16,7 @@ employments as (
 
 select
     hub.customer_hk,
-    {{ as_type('coalesce(profiles.version, 1)', 'integer') }} as version,
-    {{ as_type('coalesce(profiles.valid_from, ' ~ ghost_time() ~ ')', 'time') }} as valid_from,
-    {{ as_type('coalesce(profiles.valid_to, ' ~ end_of_time() ~ ')', 'time') }} as valid_to,
+    {{ interval_of('profiles') }},
     {{ pointer('profiles', 'sat_customer_profile', 'customer_hk') }},
     {{ pointer('employments', 'sat_eff_customer_company', 'link_customer_company_hk') }}
 from {{ ref('hub_customer') }} hub

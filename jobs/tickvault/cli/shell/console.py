@@ -67,6 +67,10 @@ class Console:
             self.last = text
             self._statement(text)
 
+    def connect(self) -> None:
+        """Connect now, so that it is said at once when nobody answers."""
+        self._asked()
+
     def close(self) -> None:
         """End the connection; the next statement opens another."""
         self._ask = None

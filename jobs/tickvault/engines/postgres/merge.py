@@ -12,6 +12,7 @@ from tickvault.engines.postgres.tables import changes, columns, table
 
 _BYTES = ' COLLATE "C"'
 """Text sorts by bytes: several times faster than by language, and only equality matters."""
+_STATES = "states_of_late_rows"
 _NEWEST = f"coalesce(t.{LAST_SEEN_VERSION}, t.{ROW_VERSION})"
 
 
@@ -37,8 +38,9 @@ def merge(session: PostgresSession, stream: Stream, staged: str, package_id: str
     touched = session.run(_insert(stream, staged, winners, conflicts=any(met)), package_id)
     if kept and (superseded or repeated):
         faults.at("between_merge_and_late")
-        for statement in kept.late():
-            session.run(statement, package_id)
+        session.run(f"CREATE TEMPORARY TABLE {_STATES} ON COMMIT DROP AS {kept.states()}", package_id)
+        for statement in kept.late(_STATES):
+            session.run(statement)
     return LoadResult(
         read=read,
         inserted=touched - updated - unchanged,

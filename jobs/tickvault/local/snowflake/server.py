@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.responses import Response
 
-_LOCK_WAIT = 120.0
+_LOCK_WAIT = 30.0
 _KEEP_ALIVE_SECONDS = 3600
 _OVER = "000630"
 
@@ -60,6 +60,7 @@ def serve(
     import uvicorn
 
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # fakesnow's own way
+    warnings.filterwarnings("ignore", ".*doesn't match a supported version")  # of the chardet that sqlfluff brings
     data_dir = data_dir.expanduser().resolve()
     patches.apply(data_dir / "stage")
     engine = _open(data_dir)
@@ -104,8 +105,10 @@ def _open(data_dir: Path, wait_seconds: float = _LOCK_WAIT) -> "FakeSnow":
             return _attach(data_dir)
         except duckdb.IOException as error:
             # A predecessor that was just told to stop still holds the files for a moment.
-            if "lock" not in str(error) or time.monotonic() > deadline:
-                raise ConfigError(f"the emulator cannot open {data_dir}; is another one serving it? {error}") from error
+            held = "Could not set lock" in str(error)
+            if not held or time.monotonic() > deadline:
+                why = "is another one serving it?" if held else "remove it to begin anew:"
+                raise ConfigError(f"the emulator cannot open {data_dir}; {why} {error}") from error
             time.sleep(0.2)
 
 
@@ -183,6 +186,8 @@ def _application(
         ready()
         yield
         watchers.cancel()
+        with suppress(asyncio.CancelledError):
+            await watchers
         sessions.close()
         engine.duck_conn.close()
 
