@@ -202,17 +202,19 @@ class Performance:
 
 
 _NEXT = (
-    ("what ran, landed and was loaded", "tickvault local status"),
-    (
-        "a table of the platform's own PostgreSQL",
-        'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
-    ),
+    ("where the engines are, and what ran, landed and was loaded", "tickvault local status"),
+    ("what coins and stocks cost now", "tickvault local latest BTC AAPL"),
     ("a metric by its dimensions", "tickvault local metric revenue --by tier"),
-    ("the same in the warehouse's SQL", 'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"'),
+    ("a shell for SQL, with completion and history, and a question without it", "tickvault local sql"),
+    ("", 'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"'),
+    (
+        "the same marts in the Snowflake emulator",
+        'tickvault local query --on snowflake "select * from MARTS.DIM_ASSET"',
+    ),
     ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
-    ("the sealed packages of the lake, and one source's as CSV", "tickvault local lake ls"),
-    ("", "tickvault local lake export binance --csv out"),
-    ("what is promised (docs/promises.md), and how it is held", "make test"),
+    ("the sealed packages of the lake", "tickvault local lake ls"),
+    ("how psql, DBeaver and notebooks connect", "tickvault local up"),
+    ("the end of the engines, which else end when nobody uses them", "tickvault local down"),
 )
 """What is worth asking, and the command that asks it: alone on its line, to be pasted."""
 
