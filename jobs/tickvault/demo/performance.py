@@ -1,5 +1,6 @@
 """Puts the demo on the terminal: what runs now, one line per flow and day, and the table at the end."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -166,8 +167,8 @@ class Performance:
         with self._lock:
             if event.kind == "started":
                 self._running[event.step] = time.monotonic()
-            elif event.kind == "line":
-                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_TAIL_LINES:]
+            elif event.kind == "line" and (said := _worth_saying(event.line)):
+                self._tail = [*self._tail, f"{event.step}: {said}"][-_TAIL_LINES:]
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
@@ -217,6 +218,15 @@ _NEXT = (
     ("the end of the engines, which else end when nobody uses them", "tickvault local down"),
 )
 """What is worth asking, and the command that asks it: alone on its line, to be pasted."""
+
+
+def _worth_saying(line: str) -> str:
+    """Return what a person needs of a step's line where something went wrong: all but what a log notes in passing."""
+    try:
+        logged = json.loads(line)
+        return "" if logged["level"] in {"debug", "info"} else str(logged["message"])
+    except (ValueError, KeyError, TypeError):
+        return line
 
 
 def _published(report: dict[str, Any]) -> str:
