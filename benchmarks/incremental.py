@@ -59,7 +59,9 @@ def next_day(tables: raw_data.Tables, trades: int) -> raw_data.Tables:
     for row in moved:
         row |= {"updated_at": slot - timedelta(hours=5), "tier": "gold"}
     return {
-        stream.name: pa.concat_tables([held.slice(0, held.num_rows - CORRECTED), _landed(stream, new + corrected, slot)]),
+        stream.name: pa.concat_tables(
+            [held.slice(0, held.num_rows - CORRECTED), _landed(stream, new + corrected, slot)]
+        ),
         states.name: pa.concat_tables([tables[states.name], _landed(states, moved, slot)]),
     }
 
@@ -94,7 +96,9 @@ def main() -> None:
             by_keys = seconds(dbt)
             nothing = seconds(dbt, "--select", MART)[MART]
             anew = seconds(dbt, "--select", MART, "--full-refresh")[MART]
-            print(f"{MART}: a day by changed keys {by_keys[MART]:.1f} s, nothing new {nothing:.1f} s, anew {anew:.1f} s:")
+            print(
+                f"{MART}: a day by changed keys {by_keys[MART]:.1f} s, nothing new {nothing:.1f} s, anew {anew:.1f} s:"
+            )
             print(f"anew / by changed keys = {anew / by_keys[MART]:.1f}")
             print(f"{VIEWED}, made anew: {by_keys[VIEWED]:.1f} s")
 
