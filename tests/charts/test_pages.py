@@ -1,4 +1,4 @@
-"""docs/steps_by_steps.md describes an installation that is one: its values render, its Secrets are all that is asked for."""
+"""The installation of docs/steps_by_steps.md is one: its values render, and its Secrets are what is asked for."""
 
 import re
 from typing import Any
