@@ -57,7 +57,7 @@ class Performance:
         with self.home.alone("demo"):
             if fresh:
                 self._forget()
-            if self.port is not None and not local.running(self.home):
+            if self.port is not None and not local.are_running(self.home):
                 self.home.choose_market_port(self.port)
             return self._run(days, build, started)
 
@@ -98,6 +98,12 @@ class Performance:
             if engines.simulator:
                 engines.simulator.set_clock(None)
             engines.keep()
+        self.console.print(
+            f"\nIts engines stay until nobody has used them for {minutes:g} minutes, or until\n"
+            f"    {pasted('tickvault local down')}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
