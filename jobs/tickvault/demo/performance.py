@@ -110,7 +110,9 @@ class Performance:
         before = landed(player.settings, day.slot)
         self._now = f"{day.slot.date} {day.title}"
         results = player.play(day)
-        resumed = f", resumed: {', '.join(before)} had landed before" if before else ""
+        whole = {source for plan in PLANS for source in plan.sources} <= set(before)
+        who = "every source" if whole else ", ".join(before)
+        resumed = f", resumed: {who} had landed before" if before else ""
         self._headline(started, self._now + resumed)
         for result in results:
             self._show(result)
