@@ -10,6 +10,8 @@ import pytest
 from warehouse import PROJECT, environment
 
 from tickvault.core.engine import WAREHOUSES
+from tickvault.core.stream import Area, Stream
+from tickvault.market import streams
 
 ROOT = PROJECT.parent
 FCT_TRANSACTIONS = """transaction_hk, transaction_id, customer_hk, company_hk, asset_hk, asset_symbol, asset_type,
@@ -52,7 +54,7 @@ def models(real: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_path: Path) -> None:
     overrides = re.findall(r"macro (snowflake__\w+)", (PROJECT / "emulator" / "overrides.sql").read_text())
-    assert len(overrides) == 2
+    assert len(overrides) == 3
     emulated = _invoke(tmp_path, {**REAL_ACCOUNT, "SNOWFLAKE_HOST": "127.0.0.1", "SNOWFLAKE_PROTOCOL": "http"}, "parse")
     for name in overrides:
         assert f"macro.tickvault.{name}" in emulated["macros"]
@@ -129,6 +131,33 @@ def test_the_vault_is_never_rebuilt(models: dict[str, dict[str, Any]]) -> None:
     vault = [m for m in described if m["config"]["meta"]["vault"]["kind"] not in {"pit", "bridge"}]
     assert len(vault) == 21
     assert {m["config"]["materialized"] for m in vault} == {"vault"}
+
+
+@pytest.mark.parametrize("stream", streams.ALL, ids=lambda s: f"{s.name}-{s.lake_path}")
+def test_sources_are_described_as_their_streams_are(real: dict[str, Any], stream: Stream) -> None:
+    sources = {s["name"]: s for s in real["sources"].values()}
+    schema, table = ("RAW" if stream.area is Area.BATCH else "STAGING"), stream.warehouse_table.lower()
+    for name, relation in ((stream.name, table), (f"{stream.name}_changes", f"{table}_changes")):
+        assert sources[name]["relation_name"] == f"TICKVAULT.{schema}.{relation}"
+        assert set(sources[name]["columns"]) == {*stream.table_columns}
+        assert all(column["description"] for column in sources[name]["columns"].values())
+        assert "One row per" in sources[name]["description"] or name.endswith("_changes")
+    assert sources[stream.name]["freshness"]["warn_after"] == {"count": 48, "period": "hour"}
+    keys = [
+        test["test_metadata"]["kwargs"]["columns"]
+        for test in real["nodes"].values()
+        if test["resource_type"] == "test" and test["depends_on"]["nodes"] == [sources[stream.name]["unique_id"]]
+    ]
+    assert keys == [list(stream.primary_key)]
+
+
+def test_no_macro_is_left_unused(real: dict[str, Any]) -> None:
+    """What dbt itself calls is used: materializations, the names of schemas, what dispatch finds by its prefix."""
+    nodes = [*real["nodes"].values(), *real["macros"].values(), *real["unit_tests"].values()]
+    called = {macro for node in nodes for macro in node["depends_on"].get("macros", [])}
+    mine = {m["unique_id"] for m in real["macros"].values() if m["package_name"] == "tickvault"}
+    unused = {name.rsplit(".", 1)[1] for name in mine - called}
+    assert not {n for n in unused if not re.match(r"materialization_|generate_schema_name|\w+__", n)}
 
 
 def test_dashboards_and_chatbot_are_exposed(real: dict[str, Any]) -> None:

@@ -62,6 +62,24 @@ where held.{{ hk }} is null
 {%- endif -%}
 {% endtest %}
 
+{#
+  Reconciliation of a non-historised link with the raw tables: every version of every event of theirs is in it.
+  event: the hash column of the event's hub; key: its business key; read_from: the raw models.
+#}
+{% test holds_every_event(model, event, key, read_from) %}
+select raw.*
+from (
+    {%- for source in read_from %}
+    select {{ hash_key([key]) }} as {{ event }}, row_version, package_id
+    from {{ ref(source) }}
+    where {{ loaded_before_this_run() }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+) raw
+left join {{ model }} held on raw.{{ event }} = held.{{ event }} and raw.row_version = held.row_version
+where held.{{ event }} is null
+{% endtest %}
+
 {# Every bar of these satellites is in the mart: one per asset, source and day. #}
 {% test holds_every_bar(model, satellites) %}
 select bars.*

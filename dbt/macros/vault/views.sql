@@ -3,7 +3,6 @@
   - states(sat, by): the last word on every observed moment, after corrections.
   - current_rows(sat, by): the newest state of every key.
   - revised_rows(sat, by): the last reading of every key, where by tells the day it is of.
-  - rows_as_of(sat, by, moment): the newest state of every key that was observed at a moment or before.
   by: the hash column and what tells several series of one key apart (source, kind, ...). Ghosts are left out.
 #}
 {% macro states(sat, by, where=none) -%}
@@ -22,10 +21,6 @@ row_version desc, coalesce(payload_width, 0) desc, hashdiff desc
 {# A day's version begins with the day: the later reading wins, whatever time of that day an earlier one observed. #}
 {% macro revised_rows(sat, by, where=none) -%}
 {{ _last_word(sat, by, latest_version(), where) }}
-{%- endmacro %}
-
-{% macro rows_as_of(sat, by, moment) -%}
-{{ current_rows(sat, by, 'observed_at <= ' ~ moment) }}
 {%- endmacro %}
 
 {# The last word on every version, after a reading of it with more columns. #}

@@ -22,7 +22,13 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: datetime | None) -
 @click.option("--to", "until", type=_DAY, callback=_day, help="Last day, UTC, inclusive.")
 @click.option("--on", "engine", type=click.Choice(WAREHOUSES), help="Engine to ask [default: the first that is built].")
 @click.option("--list", "listed", is_flag=True, help="List the metrics instead.")
-@click.option("--format", "form", type=click.Choice(("table", "markdown")), default="table", help="Form of the list.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("table", "markdown", "semantic-models")),
+    default="table",
+    help="Form of the list.",
+)
 @json_option
 def command(
     name: str | None,
@@ -47,6 +53,11 @@ def command(
 
     if listed and form == "markdown":
         click.echo(markdown(), nl=False)
+        return
+    if listed and form == "semantic-models":
+        from tickvault.warehouse.semantic_models import semantic_models
+
+        click.echo(semantic_models(), nl=False)
         return
     if listed:
         rows = [(m.name, m.unit, ", ".join(m.dimensions), m.description) for m in metrics().values()]
