@@ -117,7 +117,7 @@ class Changes:
             ),
             among AS (
                 SELECT {self._columns("l", self.key)}, l.newest_version,
-                    MAX(CASE WHEN h.{ROW_VERSION} <= l.oldest THEN h.{ROW_VERSION} END) AS first_version,
+                    MAX(CASE WHEN h.{ROW_VERSION} < l.oldest THEN h.{ROW_VERSION} END) AS first_version,
                     MIN(CASE WHEN h.{ROW_VERSION} > l.latest AND {earlier} THEN h.{ROW_VERSION} END) AS end_version
                 FROM late l LEFT JOIN {self.changes} h ON {self._same("l", "h")}
                 GROUP BY {self._columns("l", self.key)}, l.newest_version
