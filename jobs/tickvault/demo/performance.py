@@ -98,12 +98,6 @@ class Performance:
             if engines.simulator:
                 engines.simulator.set_clock(None)
             engines.keep()
-        self.console.print(
-            f"\nIts engines stay until nobody has used them for {minutes:g} minutes, or until\n"
-            f"    {pasted('tickvault local down')}",
-            highlight=False,
-            soft_wrap=True,
-        )
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
