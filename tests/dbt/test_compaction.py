@@ -40,9 +40,11 @@ def test_what_is_due_is_compacted_and_nothing_is_lost(session: TrinoSession, mon
     assert list(compact(session, [VAULT], [MART])) == [], "nothing is due"
     newest = session.run("SELECT snapshot_id FROM lake.compaction.\"fct_grown$refs\" WHERE name = 'main'")[0][0]
     session.run(f"CREATE VIEW {PUBLISHED} AS SELECT * FROM {MART} FOR VERSION AS OF {newest}")
-    session.run(f"MERGE INTO {MART} held USING (VALUES (0, 'changed'), (99, 'new')) arrived (n, word) ON held.n = arrived.n"
-                " WHEN MATCHED THEN UPDATE SET word = arrived.word"
-                " WHEN NOT MATCHED THEN INSERT VALUES (arrived.n, arrived.word)")  # fmt: skip
+    session.run(
+        f"MERGE INTO {MART} held USING (VALUES (0, 'changed'), (99, 'new')) arrived (n, word) ON held.n = arrived.n"
+        " WHEN MATCHED THEN UPDATE SET word = arrived.word"
+        " WHEN NOT MATCHED THEN INSERT VALUES (arrived.n, arrived.word)"
+    )
     _grow(session, VAULT, 1)
     rows = {relation: sorted(session.run(f"SELECT * FROM {relation}")) for relation in (VAULT, MART, PUBLISHED)}
     assert (0, "row 0") in rows[PUBLISHED]

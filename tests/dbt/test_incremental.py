@@ -93,7 +93,7 @@ def test_any_sequence_of_loads_is_a_full_build(postgres_uri: str, tmp_path_facto
         for mart, rows in before.items():
             changed += sum(built[mart][key] != row for key, row in rows.items())
         before = built
-    assert changed > 20, "what was there changed, else nothing was tested"
+    assert changed > 5, "what was there changed, else nothing was tested"
 
 
 def test_what_has_not_changed_is_not_written(postgres_dbt: Dbt) -> None:

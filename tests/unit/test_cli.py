@@ -139,7 +139,8 @@ def test_the_readme_names_only_commands_there_are():
 
     text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"tickvault (?:local )?([a-z][a-z-]+)(?= |`|$)", text, flags=re.MULTILINE))
-    assert named - {"charts"} <= set(COMMANDS), f"no such command: {named - set(COMMANDS)}"
+    named -= {"charts", "up", "down", "env"}  # the last three are words of local itself
+    assert named <= set(COMMANDS), f"no such command: {named - set(COMMANDS)}"
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,12 @@ parties as (
     select customer_hk as party_hk, version, valid_from, valid_to, tier, risk_tolerance, country
     from {{ ref('dim_customer_history') }}
     union all
-    select company_hk as party_hk, version, valid_from, valid_to, tier, risk_tolerance, country
-    from {{ history(details, 'company_hk') }} companies
+    select
+        pit.company_hk as party_hk, pit.version, pit.valid_from, pit.valid_to, companies.tier, companies.risk_tolerance,
+        companies.country
+    from {{ ref('pit_company') }} pit
+    inner join {{ details }} companies on {{ points_to('pit', 'sat_company_details', 'companies', 'company_hk') }}
+    where pit.sat_company_details_hk = pit.company_hk
 ),
 
 {% if adding %}

@@ -42,9 +42,10 @@ class Growth:
 
 def growth(trino: TrinoSession, relations: Sequence[str]) -> list[Growth]:
     """Return what tables have gathered, by one statement over their metadata."""
+    small = f"file_size_in_bytes < {SMALL_MB * 1024 * 1024}"
     sql = " UNION ALL ".join(
-        f"SELECT '{relation}', (SELECT count(*) FROM {_metadata(relation, 'files')}"
-        f" WHERE file_size_in_bytes < {SMALL_MB * 1024 * 1024}), (SELECT count(*) FROM {_metadata(relation, 'snapshots')})"
+        f"SELECT '{relation}', (SELECT count(*) FROM {_metadata(relation, 'files')} WHERE {small}),"
+        f" (SELECT count(*) FROM {_metadata(relation, 'snapshots')})"
         for relation in relations
     )
     return [Growth(str(name), int(files), int(snapshots)) for name, files, snapshots in trino.run(sql)] if sql else []

@@ -38,7 +38,7 @@ _PARSED_FROM = (
 _AWAY = (
     *("failed to connect", "connection refused", "max retries exceeded", "timed out", "name or service not known"),
     *("connection aborted", "connection reset", "server is still initializing", "no nodes available", "250001"),
-    *("could not translate host name", "no such file or directory", "timeout expired", "server closed the connection"),
+    *("could not translate host name", "is the server running", "timeout expired", "server closed the connection"),
     *("terminating connection", "the database system is", "too many clients", "remaining connection slots"),
 )
 _SESSION = "-c timezone=UTC -c jit=off -c work_mem=64MB -c client_connection_check_interval=10s"
