@@ -1,7 +1,7 @@
 """What a load into PostgreSQL costs beside a change table of three years, against an empty one, on one server.
 
-A stream of ``--keys`` keys is read every day and a twentieth of it changes: after 1,100 days the change table has 55 rows
-for each key. Timed are whole loads: one that comes in order, one in which nothing changed, one that comes a day late.
+A stream of ``--keys`` keys is read every day and a twentieth of it changes: after 1,100 days the change table has 55
+rows for each key. Timed are whole loads: one in order, one in which nothing changed, one a day late.
 
 Run it with ``python benchmarks/changes.py [--keys 15000]``.
 """
@@ -44,9 +44,11 @@ class Day:
 
     @property
     def count(self) -> int:
+        """How many rows there are."""
         return self.keys
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
         version = f"{self.number:06d}|r{self.again}"
         changed = [(self.number - key % EVERY) // EVERY for key in range(self.keys)]
         columns = [[f"K{key:06d}" for key in range(self.keys)]]
@@ -57,7 +59,8 @@ class Day:
         )
 
     def files(self, folder: Path) -> Iterator[Path]:
-        raise NotImplementedError(folder)  # PostgreSQL takes batches
+        """Refuse: PostgreSQL takes batches."""
+        raise NotImplementedError(folder)
 
 
 def fill(settings: Settings, stream: Stream) -> None:

@@ -14,15 +14,15 @@ cast(
 )
 {%- endmacro %}
 
-{# A price in the major currency; exact, where a division of decimals would be a double on some engine. #}
-{% macro in_major(price, column) -%}
+{# A price, or an amount, in the major currency; exact, where a division of decimals would be a double on some engine. #}
+{% macro in_major(price, column, type='price') -%}
 cast(
     case
         {%- for minor, major in var('minor_currencies').items() %}
-        when {{ column }} = '{{ minor }}' then {{ as_type(price ~ ' * ' ~ major.factor, 'price') }}
+        when {{ column }} = '{{ minor }}' then {{ as_type(price ~ ' * ' ~ major.factor, type) }}
         {%- endfor %}
         else {{ price }}
-    end as {{ sql_type('price') }}
+    end as {{ sql_type(type) }}
 )
 {%- endmacro %}
 

@@ -1,15 +1,19 @@
 """Every chart, in every profile and on its own: valid for Kubernetes, restricted, and without critical findings."""
 
+import functools
 import json
 import subprocess
 from pathlib import Path
 
-import kubernetes_validate
+import kubernetes_validate.utils
 import pytest
 import yaml
+from kubernetes_validate import validate
 from manifests import CHARTS, RELEASES, UMBRELLA, WITHOUT, pods, release
 
 pytestmark = pytest.mark.usefixtures("helm")
+# The library reads some megabytes of definitions again for each object.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 # Only what creates the jobs' pods talks to the API server.
 TOKEN_HOLDERS = ("Deployment/tickvault-jobs", "Job/tickvault-jobs", "CronJob/")
 _MEBIBYTES = {"Mi": 1, "Gi": 1024}
@@ -26,7 +30,7 @@ def test_objects_are_valid_for_kubernetes(name: str) -> None:
     objects = release(name)
     assert objects
     for item in objects:
-        kubernetes_validate.validate(item, "1.34", strict=True)
+        validate(item, "1.34", strict=True)
 
 
 @EACH_RELEASE
@@ -119,7 +123,7 @@ def test_kube_score_finds_nothing_critical(name: str, kube_score: str) -> None:
 @pytest.mark.parametrize("file", sorted((CHARTS.parent / "k8s").glob("*.yaml")), ids=lambda file: file.name)
 def test_what_no_chart_owns_is_valid(file: Path) -> None:
     for item in yaml.safe_load_all(file.read_text()):
-        kubernetes_validate.validate(item, "1.34", strict=True)
+        validate(item, "1.34", strict=True)
         assert "tickvault" in {item["metadata"]["name"], item["metadata"].get("namespace")}
 
 

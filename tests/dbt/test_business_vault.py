@@ -44,7 +44,7 @@ def check(dbt: Dbt) -> None:
     for upto in (4, len(arrivals)):
         dbt.warehouse.load(merged(arrivals[:upto]))
         dbt.run(*BUILD)
-        assert len(dbt.run(*TEST).result) == 11
+        assert len(dbt.run(*TEST).result) == 10
     _employments(dbt.warehouse)
     _names(dbt)
 

@@ -34,11 +34,9 @@ from tickvault.warehouse.target import target
 
 TABLES = ("hub_customer", "link_customer_transaction", "sat_customer_profile")
 BUILD = ("run", "--vars", "{lookback_hours: 24000}", "--select", *(f"+{table}" for table in TABLES))
-LATER = {
-    "raw_customers": "customer_id LIKE '%1%'",
-    "raw_transactions_personal": "transaction_id LIKE '%1%'",
-}
-"""Rows that come after the first build."""
+LATER = "customer_id LIKE '%1%'"
+"""Rows that come after the first build, of these tables:"""
+LOADED = ("raw_customers", "raw_transactions_personal", "raw_transactions_corporate")
 GATE = 7_301
 
 
@@ -53,14 +51,14 @@ class Case:
     def __init__(self, warehouse: Warehouse, dbt: Dbt, raw: raw_data.Tables) -> None:
         self.warehouse, self.dbt = warehouse, dbt
         warehouse.load(raw)
-        for table, later in LATER.items():
-            name = self._raw(table)
-            warehouse.query(f"CREATE TABLE {name}_later AS SELECT * FROM {name} WHERE {later}")
-            warehouse.query(f"DELETE FROM {name} WHERE {later}")
+        names = dict.fromkeys(map(self._raw, LOADED))
+        for name in names:
+            warehouse.query(f"CREATE TABLE {name}_later AS SELECT * FROM {name} WHERE {LATER}")
+            warehouse.query(f"DELETE FROM {name} WHERE {LATER}")
         dbt.run(*BUILD)
         self.first = self.vault()
-        for table in LATER:
-            warehouse.query(f"INSERT INTO {self._raw(table)} SELECT * FROM {self._raw(table)}_later")
+        for name in names:
+            warehouse.query(f"INSERT INTO {name} SELECT * FROM {name}_later")
 
     def _raw(self, table: str) -> str:
         if self.warehouse.target != "dev-snowflake":

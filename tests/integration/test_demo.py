@@ -4,9 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tickvault.engines.scratch import scratch
+from tickvault.local.engines import end, running
+from tickvault.local.home import Home
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -23,15 +28,17 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+def folder() -> Iterator[Path]:
+    with scratch("demo") as folder:
+        yield folder
+        end(Home(folder / "home" / "demo"), force=True)
 
 
 def demo(folder: Path) -> str:
     command = [sys.executable, "-m", "tickvault", "demo", "--days", "1", "--build", "off", "--port", "0"]
     environment = os.environ | SMALL | {"SEEDS_PATH": str(ROOT / "seeds"), "TICKVAULT_HOME": str(folder / "home")}
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, check=False, timeout=600
+        command, capture_output=True, text=True, env=environment, cwd=folder, check=False, timeout=1800
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -50,6 +57,10 @@ def test_the_demo_runs_shows_its_table_and_may_be_repeated(folder: Path):
         assert loaded == int(read.replace(",", "")), source
         assert (postgres, unchanged) == (snowflake, unchanged_too), source
     assert set(rows) == {"binance", "faker_market", "yfinance_crypto", "yfinance_stock"}
+    home = Home(folder / "home" / "demo")
+    kept = running(home)
+    assert kept, "its engines outlive it"
+    kept.close()
     again = demo(folder)
     assert checksum[1] in again
     assert "nothing doubled" in again

@@ -53,15 +53,20 @@ def base() -> Iterator[Path]:
                 process.kill()
 
 
-def at_work(base: Path) -> list[psutil.Process]:
-    """Every process that was told of this folder, by its arguments or its environment."""
-    found = []
+def at_work(base: Path) -> dict[psutil.Process, str]:
+    """Every process that was told of this folder, by its arguments or its environment, with its command."""
+    found = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            told = [*process.cmdline(), process.environ().get("TICKVAULT_HOME", "")]
+            command = " ".join(process.cmdline())
+            told = [command, process.environ().get("TICKVAULT_HOME", "")]
             if process.pid != os.getpid() and any(str(base) in word for word in told):
-                found.append(process)
+                found[process] = command
     return found
+
+
+def count(base: Path, word: str) -> int:
+    return sum(word in command for command in at_work(base).values())
 
 
 def until(said: Callable[[], object], what: str) -> None:
@@ -95,8 +100,7 @@ def local(base: Path, *arguments: str, code: int = 0, **more: str) -> str:
 
 def the(base: Path, word: str) -> psutil.Process:
     """The one process with this word among its arguments that no other of them started."""
-    found = [p for p in at_work(base) if any(word in argument for argument in p.cmdline())]
-    return min(found, key=lambda p: (p.create_time(), p.pid))
+    return min((p for p, command in at_work(base).items() if word in command), key=lambda p: (p.create_time(), p.pid))
 
 
 def supervisor(base: Path) -> psutil.Process:
@@ -135,9 +139,10 @@ def test_commands_share_what_runs_and_wake_only_what_they_ask(base: Path) -> Non
     assert "tickvault" in local(base, "query", "select current_user")
     assert postmaster(base) == server, "it was not started anew"
     assert "wakes at the first call" in local(base, "up")
-    assert not [p for p in at_work(base) if "emulator" in p.cmdline() or "run_child" in " ".join(p.cmdline())]
+    assert not count(base, " emulator ")
+    assert not count(base, "run_child"), "the market"
     assert "2" in local(base, "query", "--on", "snowflake", "select 2 as two")
-    assert [p for p in at_work(base) if "emulator" in p.cmdline()]
+    assert count(base, " emulator ") == 1
     assert "have ended" in local(base, "down")
     assert not at_work(base)
     assert "no engines are running" in local(base, "down")
@@ -216,7 +221,7 @@ def test_a_killed_postgresql_is_started_again_under_its_users(base: Path) -> Non
 
 def test_a_killed_emulator_wakes_again_at_the_next_call(base: Path) -> None:
     local(base, "query", "--on", "snowflake", "select 1")
-    the(base, "emulator").kill()
+    the(base, " emulator ").kill()
     assert "7" in local(base, "query", "--on", "snowflake", "select 7 as seven")
 
 
@@ -288,17 +293,14 @@ def test_an_interrupted_demo_says_one_sentence_and_leaves_nothing_behind(
 ) -> None:
     demo = start(base, "demo", "--days", "1", "--build", "off", "--port", "0", **SMALL)
     # A step is at work: the loader into Snowflake, or an extraction.
-    until(lambda: demo.poll() is not None or sum("warm" in " ".join(p.cmdline()) for p in at_work(base)) > 1, "a step")
+    until(lambda: demo.poll() is not None or count(base, "runners.warm") > 1, "a step")
     demo.send_signal(number)
     _, said = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == code, said
     assert said.strip().splitlines() == [
         "interrupted: everything it had started has ended; the same command goes on where it was"
     ]
-    left = at_work(base)
-    _, alive = psutil.wait_procs(left, timeout=PATIENCE)
-    assert not alive
-    assert [p for p in left if "postgres" in p.name() or "emulator" in p.cmdline()] == [], "they were waited for"
+    assert not at_work(base), "it waited for them"
 
 
 def test_a_demo_that_is_killed_leaves_nothing_behind(base: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tickvault.cli.progress import Progress
 from tickvault.core import program
 from tickvault.core.pulse import Pulse
+from tickvault.demo.performance import _worth_saying
 from tickvault.flows.host import StepEvent
 
 
@@ -99,3 +100,17 @@ def test_where_there_is_no_terminal_a_line_says_what_is_under_way(capsys):
         waited.clear()
         assert waited.wait(10)
     assert "  … extract-binance\n" in click.unstyle(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"time": "2026-11-26T15:53:08.251+00:00", "level": "info", "message": "published marts.dim_asset"}', ""),
+        ('{"level": "error", "message": "PostgreSQL does not answer"}', "PostgreSQL does not answer"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        ("[1, 2]", "[1, 2]"),
+        ('{"message": "half a line of a log"}', '{"message": "half a line of a log"}'),
+    ],
+)
+def test_a_failed_day_shows_words_instead_of_the_machines_log(line, said):
+    assert _worth_saying(line) == said

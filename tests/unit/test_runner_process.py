@@ -108,9 +108,9 @@ def test_a_runner_that_closes_takes_its_steps_with_it():
     step = Step("x", "x", ("simulate", "serve", "--port", "0"))
     thread = threading.Thread(target=lambda: outcomes.append(runner.run(step, SLOT, {}, on_line)))
     thread.start()
-    assert first.wait(60)
+    assert first.wait(600)
     runner.close()
-    thread.join(30)
+    thread.join(600)
     assert not thread.is_alive()
     assert outcomes
 

@@ -23,6 +23,7 @@ from tickvault.market import streams
 from tickvault.sources import Context
 from tickvault.sources.shared import days, yahoo_session
 from tickvault.sources.shared.exchange import Exchange
+from tickvault.sources.shared.yahoo import Bar, History, later_splits
 from tickvault.sources.yfinance_crypto import YFinanceCrypto
 from tickvault.sources.yfinance_stock import YFinanceStock
 
@@ -267,6 +268,16 @@ def test_a_split_of_the_running_day_is_in_the_factor_of_the_days_before(market, 
     during = read(datetime(2026, 11, 20, 15, tzinfo=UTC), first.cursor)
     assert during.days[-1] == date(2026, 11, 19), "the running day is not loaded"
     assert [float(row["split_factor"]) for row in during.rows] == pytest.approx([1, 1, 1, 1 / 3])
+
+
+@pytest.mark.parametrize("split", [None, "0", "-3", "NaN", "Infinity", "1e40"])
+def test_a_split_that_is_none_stops_nothing(split):
+    numbers = (Decimal(1),) * 7  # open to dividends
+    days_ = [date(2026, 11, 18), date(2026, 11, 19), date(2026, 11, 20)]
+    splits = [None, Decimal(split) if split else None, Decimal(2)]
+    bars = [Bar(day, FRIDAY, *numbers, one) for day, one in zip(days_, splits, strict=True)]
+    factors = later_splits(History(tuple(bars), {}, None))
+    assert [factors[day] for day in days_] == [Decimal(2) * (Decimal("1e40") if split == "1e40" else 1), 2, 1]
 
 
 def test_history_older_than_the_overlap_is_read_again_when_that_changes(market, read):

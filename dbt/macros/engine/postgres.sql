@@ -73,6 +73,14 @@ select
 from (
 {{ sql }}
 ) built
+{%- elif config.get('materialized') == 'vault' -%}
+select
+{%- for name, type in config.get('meta')['vault']['columns'].items() %}
+    {{ name }}{{ ' collate "C"' if sql_type(type) == 'varchar' }} as {{ name }}{{ ',' if not loop.last }}
+{%- endfor %}
+from (
+{{ sql }}
+) arrived
 {%- else -%}
 {{ sql }}
 {%- endif %}

@@ -14,6 +14,8 @@
   - a late A between A and B brings none. A late B between A and B makes the held B a repeat, which is the one kind
     that stays: nothing is ever removed. The views (views.sql) take it for what it is, as they do the repeats of vaults
     that held every reading;
+  - of two readings of one version that contradict each other (an article, read for two coins) one is the word of the
+    source, the same one each time, as in the raw tables: they are no change to and fro;
   - what is held is hashed anew here, since a column that was added to the payload is null in it: a reading without a
     value there says what was said before, one with a value is a change. Both have the same row_version, and
     payload_width, the number of payload columns there were, tells which of the two is the later word.
@@ -102,14 +104,23 @@ hashed as (
     from considered
 ),
 
-compared as (
+ranked as (
     select
         hashed.*,
-        lag(hashdiff) over (
-            partition by {{ ([hk] + series) | join(', ') }}
-            order by row_version, payload_width, hashdiff, is_read, load_timestamp, package_id, record_source
-        ) as hashdiff_before
+        min(is_read) over (partition by {{ ([hk] + series) | join(', ') }}, row_version, hashdiff) as is_new,
+        row_number() over (
+            partition by {{ ([hk] + series) | join(', ') }}, row_version
+            order by payload_width desc, hashdiff desc, is_read, load_timestamp, package_id, record_source
+        ) as recency
     from hashed
+),
+
+compared as (
+    select
+        ranked.*,
+        lag(hashdiff) over (partition by {{ ([hk] + series) | join(', ') }} order by row_version) as hashdiff_before
+    from ranked
+    where recency = 1
 )
 
 select
@@ -119,5 +130,5 @@ select
     {%- endfor %}
     c.record_source, c.package_id, c.load_timestamp
 from compared c
-where c.is_read = 1 and (c.hashdiff_before is null or c.hashdiff_before <> c.hashdiff)
+where c.is_new = 1 and (c.hashdiff_before is null or c.hashdiff_before <> c.hashdiff)
 {%- endmacro %}

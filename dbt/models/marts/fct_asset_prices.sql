@@ -46,10 +46,11 @@ converted as (
         {{ major_currency('quote_currency') }} as quote_currency,
         coalesce(price_unit, 1) as price_unit,
         {%- set prices = ['open_price', 'high_price', 'low_price', 'price'] %}
-        {%- for name in prices + ['dividends', 'week_52_high', 'week_52_low'] %}
+        {%- for name in prices + ['week_52_high', 'week_52_low'] %}
         {{ in_major(name, 'quote_currency') }} as {{ name }},
         {%- endfor %}
         {{ in_major('coalesce(adj_close_price, price)', 'quote_currency') }} as adj_close_price,
+        {{ in_major('dividends', 'quote_currency', 'number') }} as dividends,
         case when is_quote_volume then null else volume end as volume,
         case when is_quote_volume then coalesce(quote_volume, volume) else quote_volume end as quote_volume,
         stock_splits,
@@ -59,7 +60,8 @@ converted as (
         coalesce(splits.share_factor, 1) as share_factor,
         coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1) as known_factor,
         coalesce(
-            cast(split_factor as double precision), coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
+            nullif(cast(split_factor as double precision), 0),
+            coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
         ) as read_factor,
         valid.record_source,
         valid.load_timestamp,
@@ -73,9 +75,10 @@ converted as (
 traded as (
     select
         asset_hk, source, price_kind, price_date, quoted_at, observed_at, quote_currency, price_unit, stock_splits,
-        {%- for name in ['open_price', 'high_price', 'low_price', 'price', 'dividends'] %}
+        {%- for name in ['open_price', 'high_price', 'low_price', 'price'] %}
         {{ rescaled(name, 'read_factor', 'price') }} as {{ name }},
         {%- endfor %}
+        {{ rescaled('dividends', 'read_factor', 'number') }} as dividends,
         {{ rescaled('adj_close_price', 'read_factor / known_factor', 'price') }} as adj_close_price,
         {{ rescaled('volume', '1 / read_factor', 'number') }} as volume,
         quote_volume, share_factor, market_cap, pe_ratio, week_52_high, week_52_low, avg_volume,
@@ -168,7 +171,7 @@ select
     judged.adj_close_price,
     judged.volume,
     judged.quote_volume,
-    {{ as_type('judged.dividends', 'price') }} as dividends,
+    {{ as_type('judged.dividends', 'number') }} as dividends,
     judged.stock_splits,
     {{ as_type('judged.share_factor', 'float') }} as share_factor,
     {{ as_type('case when judged.is_usd and judged.market_cap > 0 then judged.market_cap end', 'number') }}

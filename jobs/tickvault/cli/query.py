@@ -2,14 +2,15 @@
 
 import shutil
 import sys
+from contextlib import closing
 
 import click
 
 from tickvault.cli.options import asking, json_option, show
 from tickvault.cli.shell import grid
+from tickvault.cli.shell.console import Console
 from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError
-from tickvault.query.read import read
 
 
 @click.command()
@@ -32,8 +33,8 @@ def command(sql: str | None, engine: str, limit: int, as_json: bool) -> None:
     text = sql if sql is not None else sys.stdin.read()
     if not text.strip():
         raise ConfigError("no SQL: give it as an argument or on standard input")
-    with asking() as settings:
-        columns, rows = read(settings, engine, text, limit)
+    with asking() as settings, closing(Console(settings, engine, limit)) as console:
+        columns, rows = console.answer(text)
     if not as_json and rows and grid.breadth(columns, rows) > shutil.get_terminal_size((160, 50)).columns:
         click.echo("\n".join(grid.records(columns, rows)))
     else:

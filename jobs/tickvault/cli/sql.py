@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("-c", "--command", "statement", help="Run this and leave; several, with semicolons between them, also.")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Rows to show at most.")
 def command(engine: str | None, statement: str | None, limit: int) -> None:
-    r"""Ask in SQL: a shell with completion, history and \d, or a script from standard input. It only reads.
+    """Ask in SQL: a shell with completion and history, or a script from standard input. It only reads.
 
     \b
     Examples:

@@ -1,5 +1,6 @@
 """Puts the demo on the terminal: what runs now, one line per flow and day, and the table at the end."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Performance:
         with self.home.alone("demo"):
             if fresh:
                 self._forget()
-            if self.port is not None and not local.running(self.home):
+            if self.port is not None and not local.are_running(self.home):
                 self.home.choose_market_port(self.port)
             return self._run(days, build, started)
 
@@ -97,6 +98,12 @@ class Performance:
             if engines.simulator:
                 engines.simulator.set_clock(None)
             engines.keep()
+        self.console.print(
+            f"\nIts engines stay until nobody has used them for {minutes:g} minutes, or until\n"
+            f"    {pasted('tickvault local down')}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:
         """Run a day and return how its flows and its build ended."""
@@ -166,8 +173,8 @@ class Performance:
         with self._lock:
             if event.kind == "started":
                 self._running[event.step] = time.monotonic()
-            elif event.kind == "line":
-                self._tail = [*self._tail, f"{event.step}: {event.line}"][-_TAIL_LINES:]
+            elif event.kind == "line" and (said := _worth_saying(event.line)):
+                self._tail = [*self._tail, f"{event.step}: {said}"][-_TAIL_LINES:]
             elif event.kind == "ended":
                 self._running.pop(event.step, None)
             if self._status:
@@ -202,19 +209,30 @@ class Performance:
 
 
 _NEXT = (
-    ("what ran, landed and was loaded", "tickvault local status"),
-    (
-        "a table of the platform's own PostgreSQL",
-        'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"',
-    ),
+    ("where the engines are, and what ran, landed and was loaded", "tickvault local status"),
+    ("what coins and stocks cost now", "tickvault local latest BTC AAPL"),
     ("a metric by its dimensions", "tickvault local metric revenue --by tier"),
-    ("the same in the warehouse's SQL", 'tickvault local query --on snowflake "select * from SEMANTIC.METRIC_AUM"'),
+    ("a shell for SQL, with completion and history, and a question without it", "tickvault local sql"),
+    ("", 'tickvault local query "select symbol, date, close from raw_cryptobars order by date desc limit 5"'),
+    (
+        "the same marts in the Snowflake emulator",
+        'tickvault local query --on snowflake "select * from MARTS.DIM_ASSET"',
+    ),
     ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
-    ("the sealed packages of the lake, and one source's as CSV", "tickvault local lake ls"),
-    ("", "tickvault local lake export binance --csv out"),
-    ("what is promised (docs/promises.md), and how it is held", "make test"),
+    ("the sealed packages of the lake", "tickvault local lake ls"),
+    ("how psql, DBeaver and notebooks connect", "tickvault local up"),
+    ("the end of the engines, which else end when nobody uses them", "tickvault local down"),
 )
 """What is worth asking, and the command that asks it: alone on its line, to be pasted."""
+
+
+def _worth_saying(line: str) -> str:
+    """Return what a person needs of a step's line where something went wrong: all but what a log notes in passing."""
+    try:
+        logged = json.loads(line)
+        return "" if logged["level"] in {"debug", "info"} else str(logged["message"])
+    except (ValueError, KeyError, TypeError):
+        return line
 
 
 def _published(report: dict[str, Any]) -> str:

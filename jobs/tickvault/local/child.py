@@ -15,7 +15,7 @@ from typing import IO
 from tickvault.core.errors import SinkUnavailableError
 
 _START_SECONDS = 900.0
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 120.0
 
 
 def start(
@@ -80,7 +80,7 @@ def await_start(
 
 
 def stop(child: subprocess.Popen[bytes], seconds: float | None = None) -> None:
-    """Ask a child to stop, wait for it, and kill it after these seconds, 30 by default."""
+    """Ask a child to stop, wait for it, and kill it after these seconds, 120 by default."""
     child.terminate()
     try:
         child.wait(_STOP_SECONDS if seconds is None else seconds)

@@ -144,6 +144,13 @@ def running(home: Home) -> Line | None:
     return Line(connected)
 
 
+def are_running(home: Home) -> bool:
+    """Tell whether a folder has a supervisor."""
+    if line := running(home):
+        line.close()
+    return line is not None
+
+
 def end(home: Home, *, force: bool = False) -> list[str] | None:
     """End the engines of a folder, and return when they are gone.
 

@@ -5,6 +5,7 @@ through ``local.supervisor``.
 """
 
 import fcntl
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ class Server:
         """Let it end its sessions, write what it has and stop."""
         child.stop(self.process, _STOP_SECONDS)
         if self.sockets != self.data_dir:
-            self.sockets.rmdir()
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @contextmanager
@@ -112,10 +113,10 @@ def run(data_dir: Path, port: int | None = None) -> Server:
     cluster.prepare(data_dir, READER)
     cluster.end_leftover(data_dir)
     log = Path(f"{data_dir}.log")
-    sockets = cluster.socket_folder(data_dir)
-    command = cluster.command(data_dir, sockets, port or _PORT, loopback=port is not None)
     deadline = time.monotonic() + _START_SECONDS
     while True:
+        sockets = cluster.socket_folder(data_dir)
+        command = cluster.command(data_dir, sockets, port or _PORT, loopback=port is not None)
         with log.open("wb" if log.exists() and log.stat().st_size > _LOG_BYTES else "ab") as messages:
             begin = messages.tell()
             server = Server(data_dir, sockets, port or _PORT, _spawn(command, messages))
@@ -127,7 +128,6 @@ def run(data_dir: Path, port: int | None = None) -> Server:
         if _ORPHANS not in said or time.monotonic() > deadline:
             raise SinkUnavailableError(f"PostgreSQL does not start on {data_dir}: {said.strip() or 'it says nothing'}")
         time.sleep(0.2)
-        sockets.mkdir(mode=0o700, exist_ok=True)
 
 
 def _spawn(command: list[str], messages: IO[bytes]) -> "subprocess.Popen[bytes]":

@@ -1,1 +1,1 @@
-"""Reading what is there: one statement, a relation by its name, a whole relation as a file."""
+"""Reading what is there: statements, a relation by its name, the newest prices, a whole relation as a file."""

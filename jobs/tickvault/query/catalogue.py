@@ -76,7 +76,7 @@ class Catalogue:
 
     def hint(self, message: str) -> str:
         """Return «did you mean …?» for an engine's message about something unknown, "" for any other."""
-        if not _UNKNOWN.search(message) or "perhaps you meant" in message.lower():
+        if not _UNKNOWN.search(message) or re.search("perhaps you meant|did you mean", message, re.IGNORECASE):
             return ""
         known = {word for schema, table in self.relations for word in (schema, table, f"{schema}.{table}")}
         for found in _NAME.finditer(message):

@@ -14,7 +14,7 @@ from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableErr
 from tickvault.core.settings import Settings
 from tickvault.core.suggestion import suggestion
 from tickvault.query.catalogue import Catalogue
-from tickvault.query.read import Ask, session
+from tickvault.query.read import Answer, Ask, session
 
 HELP = {
     "\\?": "this list",
@@ -83,10 +83,10 @@ class Console:
             self._catalogue = Catalogue.of(self._asked(), self.settings, self.engine)
         return self._catalogue
 
-    def _statement(self, text: str) -> None:
-        start = time.perf_counter()
+    def answer(self, text: str) -> Answer:
+        """Run one statement and return its columns and rows; errors as of ``do``."""
         try:
-            columns, rows = self._asked()(text, self.limit)
+            return self._asked()(text, self.limit)
         except KeyboardInterrupt:
             self.close()  # whatever is under way there ends with it
             raise
@@ -95,6 +95,10 @@ class Console:
             raise
         except PlatformError as error:
             raise self._with_hint(error) from error
+
+    def _statement(self, text: str) -> None:
+        start = time.perf_counter()
+        columns, rows = self.answer(text)
         for line in self._drawn(columns, rows):
             click.echo(line)
         if self.interactive:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Context as DecimalContext
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,6 +39,7 @@ _REFUSED, _LIMITED = (401, 403), (418, 429)
 _NOT_FOUND = 404
 _FAILURES_TO_GIVE_UP = 3
 _FACTOR_DIGITS = Decimal("1e-18")
+_EXACT = DecimalContext(prec=10_000)
 _log = logging.getLogger(__name__)
 
 
@@ -194,8 +196,8 @@ def later_splits(history: History) -> dict[date, Decimal]:
     for day in sorted(splits, reverse=True):
         factors[day] = factor
         split = splits[day]
-        if split and split > 0:
-            factor = (factor * split).quantize(_FACTOR_DIGITS)
+        if isinstance(split, Decimal) and split.is_finite() and split > 0:
+            factor = _EXACT.multiply(factor, split).quantize(_FACTOR_DIGITS, context=_EXACT)
     return factors
 
 
