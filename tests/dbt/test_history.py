@@ -42,6 +42,7 @@ BUILD = (
     "+link_customer_company",
     "+hub_company",
     "+hub_transaction",
+    "+sat_transaction_personal",
 )
 SEEDS = range(1, 21)
 STEPS = 3
