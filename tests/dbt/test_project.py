@@ -152,7 +152,7 @@ def test_sources_are_described_as_their_streams_are(real: dict[str, Any], stream
 
 
 def test_no_macro_is_left_unused(real: dict[str, Any]) -> None:
-    """What dbt itself calls is used: materializations, names of schemas, what dispatch finds, what only a merge calls."""
+    """What dbt itself calls is used: materializations, names of schemas, what dispatch finds, what a merge calls."""
     nodes = [*real["nodes"].values(), *real["macros"].values(), *real["unit_tests"].values()]
     called = {macro for node in nodes for macro in node["depends_on"].get("macros", [])}
     mine = {m["unique_id"] for m in real["macros"].values() if m["package_name"] == "tickvault"}
