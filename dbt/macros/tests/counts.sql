@@ -32,27 +32,6 @@ where hub.{{ columns[0] }} is null
 {% endtest %}
 
 {#
-  Reconciliation of a non-historised link with the raw tables: every version of every row of theirs is in it.
-  keys: [type per key]; sources: {model: [expression per key, column with the source's own time]}.
-#}
-{% test holds_every_version(model, hk, keys, sources) %}
-select raw.*
-from (
-    {%- for source, expressions in sources.items() %}
-    {%- set typed = {} %}
-    {%- for type in keys %}{% do typed.update({expressions[loop.index0]: type}) %}{% endfor %}
-    select {{ hash_columns(typed) }} as {{ hk }}, {{ expressions[-1] }} as observed_at, row_version, package_id
-    from {{ ref(source) }}
-    where {{ loaded_before_this_run() }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-) raw
-left join {{ model }} held
-    on raw.{{ hk }} = held.{{ hk }} and raw.observed_at = held.observed_at and raw.row_version = held.row_version
-where held.{{ hk }} is null
-{% endtest %}
-
-{#
   Reconciliation of a satellite with the raw tables: a look at all their rows finds no change that it does not hold.
   read_from: the raw models, for dbt to know that they come first.
 #}
