@@ -217,7 +217,6 @@ _NEXT = (
     ("a mart as a file", "tickvault local export fct_transactions --parquet trades.parquet"),
     ("the sealed packages of the lake", "tickvault local lake ls"),
     ("how psql, DBeaver and notebooks connect", "tickvault local up"),
-    ("the end of the engines, which else end when nobody uses them", "tickvault local down"),
 )
 """What is worth asking, and the command that asks it: alone on its line, to be pasted."""
 
