@@ -42,9 +42,8 @@ def _invoke(folder: Path, variables: dict[str, str], *arguments: str) -> dict[st
 def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The manifest as compiled for a real Snowflake account."""
     folder = tmp_path_factory.mktemp("real")
-    return _invoke(
-        folder, REAL_ACCOUNT, "compile", "--select", "marts", "semantic", "--no-introspect", "--no-populate-cache"
-    )
+    offline = ("--no-introspect", "--no-populate-cache", "--full-refresh")
+    return _invoke(folder, REAL_ACCOUNT, "compile", "--select", "marts", "semantic", *offline)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@
 {{ config(
     materialized='incremental', incremental_strategy='merge', unique_key='transaction_hk', on_schema_change='fail'
 ) }}
-{%- set adding = is_incremental() -%}
+{%- set adding = not should_full_refresh() and is_incremental() -%}
 {%- set trades, profiles, details = ref('nhl_transaction'), ref('sat_customer_profile'), ref('sat_company_details') -%}
 {#- The look-back of the vault's tables: what a load brought since, as late as it may have been seen. -#}
 {%- set in_window = loaded_in_window(this) if adding -%}
