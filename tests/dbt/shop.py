@@ -45,17 +45,21 @@ class Shop:
         return asked.returncode, output
 
     def load(self, package: str, stream: Stream, rows: list[raw_data.Row]) -> None:
-        """Append rows as the loader does, and note the load in the ledger."""
+        """Put rows in place of those with their keys as the loader does, and note the load in the ledger."""
         names = [f.name for f in stream.landed_schema] + ["package_id", "load_timestamp"]
         values = ", ".join("(" + ", ".join(literal(row.get(name)) for name in names) + ")" for row in rows)
         schema = "RAW" if stream.area is Area.BATCH else "STAGING"
         postgres = isinstance(self.warehouse, RawPostgres)
         table = stream.name if postgres else f"{schema}.{stream.warehouse_table}"
+        keys = [" AND ".join(f"{name} = {literal(row[name])}" for name in stream.primary_key) for row in rows]
+        old = f"DELETE FROM {table} WHERE {' OR '.join(keys)}"
         sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES {values}"
         if postgres:
             with psycopg.connect(self.warehouse.postgres) as connection, connection.cursor() as cursor:
+                cursor.execute(old)
                 cursor.execute(sql)
         else:
+            self.warehouse.query(old)
             self.warehouse.query(sql)
         self.note(package)
 
