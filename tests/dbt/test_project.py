@@ -65,7 +65,7 @@ def test_a_real_account_keeps_the_adapters_own_macros(real: dict[str, Any], tmp_
 
 
 def test_marts_compile_for_a_real_account(models: dict[str, dict[str, Any]]) -> None:
-    assert "md5(" in models["dim_customer"]["compiled_code"]
+    assert "md5(" in models["dim_customer_history"]["compiled_code"]
     assert "TICKVAULT.vault.nhl_transaction" in models["fct_transactions"]["compiled_code"]
 
 
