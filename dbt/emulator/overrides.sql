@@ -1,6 +1,6 @@
 {#
   Where the emulator differs from Snowflake. On the macro path only when SNOWFLAKE_HOST is set (dbt_project.yml).
-  A snapshot would need one more, as the merge has (every column in VALUES qualified); there is none.
+  A model that merges or a snapshot would need two more (every column in VALUES qualified); there is none.
 #}
 
 {# Temporary relations are per session there, and every statement of dbt may be another one's. #}
@@ -16,15 +16,4 @@ create or replace view {{ relation }}
 as (
 {{ sql }}
 );
-{%- endmacro %}
-
-{# The default's merge of a model with a key, with every column in VALUES qualified. #}
-{% macro snowflake__get_merge_sql(target, source_sql, unique_key, dest_columns, incremental_predicates) -%}
-{%- set names = dest_columns | map(attribute='quoted') | list %}
-merge into {{ target }} as held
-using {{ source_sql }} as arrived
-on held.{{ unique_key }} = arrived.{{ unique_key }}
-when matched then update set
-    {% for name in names %}{{ name }} = arrived.{{ name }}{{ ', ' if not loop.last }}{% endfor %}
-when not matched then insert ({{ names | join(', ') }}) values (arrived.{{ names | join(', arrived.') }})
 {%- endmacro %}

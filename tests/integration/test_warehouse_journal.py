@@ -243,28 +243,3 @@ def test_dbt_gets_every_setting_it_reads(make_settings: Callable[..., Settings])
     files = [PROJECT / "profiles.yml", PROJECT / "dbt_project.yml", *(PROJECT / "sources").rglob("*.yml")]
     read = {n for file in files for n in re.findall(r"env_var\('(\w+)'", file.read_text(encoding="utf-8"))}
     assert read - {"DBT_TARGET"} == set(variables(make_settings()))
-
-
-def test_tables_that_grow_are_made_anew_until_one_project_has_made_all(journal: Journal) -> None:
-    def noted(name: str, project: str, selection: str = "", *, green: bool = True) -> None:
-        made = Build(name, RUN, f"loads={name}:1 offsets=0:0 project={project}")
-        journal.start(made, selection)
-        journal.finish(made, green=green)
-
-    def anew(project: str) -> bool:
-        return journal.has_other_models(f"loads=9:9 offsets=0:0 project={project}")
-
-    assert anew("one"), "nothing is known of a first build"
-    noted("1", "one")
-    assert not anew("one")
-    assert anew("two")
-    noted("2", "one", "raw_customers+")
-    assert not anew("one")
-    noted("3", "two", green=False)
-    assert anew("one"), "a red build of another project may have left its rows"
-    assert anew("two")
-    noted("4", "two", "raw_customers+")
-    assert anew("two"), "a part is not all"
-    noted("5", "two")
-    assert not anew("two")
-    assert anew("one")

@@ -72,23 +72,10 @@ where r.arrival = 1
 
 {#
   The newest version of every event of a non-historised link, as a subquery to select from. Corrections are few, so looking
-  for a later version costs less than ranking all of them. among: a relation of few events, to look at those alone; they
-  are ranked, and the limit keeps planners, which do not know how few they are, from looking for them last.
+  for a later version costs less than ranking all of them.
 #}
-{% macro newest_events(link, hk, event, among=none) -%}
+{% macro newest_events(link, hk, event) -%}
 (
-    {%- if among %}
-    select ranked.*
-    from (
-        select
-            events.*,
-            row_number() over (partition by events.{{ event }} order by row_version desc, {{ hk }} desc) as age
-        from {{ link }} events
-        inner join {{ among }} among on events.{{ event }} = among.{{ event }}
-        limit 1000000000
-    ) ranked
-    where age = 1
-    {%- else %}
     select events.*
     from {{ link }} events
     left join {{ link }} later
@@ -98,6 +85,5 @@ where r.arrival = 1
             or (later.row_version = events.row_version and later.{{ hk }} > events.{{ hk }})
         )
     where later.{{ event }} is null
-    {%- endif %}
 )
 {%- endmacro %}

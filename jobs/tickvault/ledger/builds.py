@@ -81,14 +81,6 @@ class Builds:
         found = self._db.first(sql, list(targets))
         return found[0] if found else None
 
-    def alike_since_whole(self, target: str, ending: str) -> bool:
-        """Whether all builds since the last one of everything that was green, and that one, had inputs that end so."""
-        sql = """SELECT coalesce(bool_and(right(inputs, length(%s)) = %s), false) FROM data_platform.builds
-            WHERE target = %s AND started_at >= (
-                SELECT max(started_at) FROM data_platform.builds
-                WHERE target = %s AND selection = '' AND status = 'green')"""
-        return bool(self._db.one(sql, ending, ending, target, target)[0])
-
     def start(self, target: str, build: Build, selection: str) -> None:
         """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
         self._db.run(

@@ -37,7 +37,7 @@ class Building:
     Args:
         target: What to build.
         select: dbt selectors; everything when empty.
-        full_refresh: Make incremental models anew, as is done by itself when the project has changed.
+        full_refresh: Make incremental models anew.
         force: Build although nothing was loaded since.
     """
 
@@ -78,12 +78,11 @@ class Building:
         if journal.interrupted() and (ended := detached.end(settings, self.target)):
             report.notes.append(f"ended {len(ended)} statement(s) that a killed build had left running")
         build = Build(uuid.uuid4().hex, session.run, inputs)
-        anew = self.full_refresh or journal.has_other_models(inputs)
         journal.start(build, selection)
         green = False
         try:
             results = Dbt(settings, self.target).build(
-                self.select, digest(settings.dbt_project_dir, settings.seeds_path), full_refresh=anew
+                self.select, digest(settings.dbt_project_dir, settings.seeds_path), full_refresh=self.full_refresh
             )
             self._account(session, results)
             with _noted(journal, build, results):
@@ -111,19 +110,17 @@ class Building:
         report.notes += [f"warning: {_sentence(r)}" for r in results if r.status == "warn"]
 
     def _compact(self, session: Session, results: list[NodeResult]) -> Iterator[str]:
-        """Compact what Iceberg tables gather, before they are published: afterwards a mart would be another one."""
+        """Compact what the vault's Iceberg tables gather."""
         if self.target.engine != "trino" or self.select:
             return
         from tickvault.engines.trino import TrinoSession
         from tickvault.warehouse.compaction import compact
         from tickvault.warehouse.trino_publication import TrinoShelf
 
-        stored = [r for r in results if r.stored and r.status == "success"]
-        vault = [r.relation for r in stored if not r.schema.startswith(PREFIX)]
-        merged = [r.relation for r in stored if r.schema.startswith(PREFIX) and r.merged]
+        vault = [r.relation for r in results if r.stored and r.status == "success" and not r.schema.startswith(PREFIX)]
         try:
             with TrinoSession(session.settings, TrinoShelf.session_properties(session.settings)) as trino:
-                yield from compact(trino, vault, merged)
+                yield from compact(trino, vault)
         except PlatformError as error:  # the next build does it; this one is good without
             yield f"warning: tables were not compacted: {error}"
 

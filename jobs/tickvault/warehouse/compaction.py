@@ -1,9 +1,8 @@
-"""Compacts what grows in Iceberg by every build: vault tables, and marts that are merged into.
+"""Compacts what grows in Iceberg by every build: the vault's tables.
 
 Each insert adds a file and a snapshot, so a year of builds every five minutes makes a hundred thousand of each, and
-reading slows down with them. Small files are rewritten into large ones, old snapshots of the vault expire, and files
-that no snapshot knows go. Snapshots of marts are left alone: published views read them, and publication alone knows
-which (``TrinoShelf.clear``).
+reading slows down with them. Small files are rewritten into large ones, old snapshots expire, and files that no
+snapshot knows go. Marts are made anew and are publication's (``TrinoShelf.clear``).
 
 https://trino.io/docs/476/connector/iceberg.html#alter-table-execute
 """
@@ -18,9 +17,9 @@ SMALL_MB = 16
 FILES = 24
 """So many small files make a table due for rewriting."""
 SNAPSHOTS = 100
-"""So many snapshots make a vault table due for expiry."""
+"""So many snapshots make a table due for expiry."""
 KEPT = "1d"
-"""Snapshots of the vault that are younger stay: a query may be reading one."""
+"""Snapshots that are younger stay: a query may be reading one."""
 ORPHANS_KEPT = "7d"
 """Files that no snapshot knows and that are younger stay: a commit under way may be about to name them."""
 
@@ -51,24 +50,23 @@ def growth(trino: TrinoSession, relations: Sequence[str]) -> list[Growth]:
     return [Growth(str(name), int(files), int(snapshots)) for name, files, snapshots in trino.run(sql)] if sql else []
 
 
-def compact(trino: TrinoSession, vault: Sequence[str], marts: Sequence[str]) -> Iterator[str]:
+def compact(trino: TrinoSession, vault: Sequence[str]) -> Iterator[str]:
     """Compact tables that are due, and say of each what was done; a kill leaves each table as it was or compacted.
 
     Args:
         trino: A session that may expire snapshots of ``KEPT`` (``TrinoShelf.session_properties``).
         vault: Tables that nothing outside of a build reads.
-        marts: Tables whose snapshots are published.
 
     Raises:
         PlatformError: Trino refuses or does not answer.
     """
-    for table in growth(trino, [*vault, *marts]):
-        files_due, is_vault = table.small_files >= FILES, table.relation in vault
+    for table in growth(trino, vault):
+        files_due = table.small_files >= FILES
         done = []
         if files_due:
             _execute(trino, table.relation, f"optimize(file_size_threshold => '{SMALL_MB}MB')")
             done.append(f"{table.small_files} small files rewritten")
-        if is_vault and (files_due or table.snapshots >= SNAPSHOTS):
+        if files_due or table.snapshots >= SNAPSHOTS:
             _execute(trino, table.relation, f"expire_snapshots(retention_threshold => '{KEPT}')")
             _execute(trino, table.relation, f"remove_orphan_files(retention_threshold => '{ORPHANS_KEPT}')")
             done.append(f"snapshots of more than {KEPT} expired, of {table.snapshots}")

@@ -58,7 +58,6 @@ class NodeResult:
         seconds: How long it took.
         rows: Failing rows of a test; of a model nothing, engines count differently.
         stored: Whether the model is a table.
-        merged: Whether the table is merged into instead of being made anew.
         names: Column of a test's failing rows that says whose they are (``meta.names`` of the test).
         message: What the engine said, where something is wrong.
     """
@@ -72,7 +71,6 @@ class NodeResult:
     rows: int | None
     message: str | None
     stored: bool = False
-    merged: bool = False
     names: str | None = None
 
 
@@ -237,6 +235,5 @@ def _node(result: Any) -> NodeResult:
         rows=result.failures if kind == "test" else None,
         message=" ".join(str(result.message).split()) if wrong and result.message else None,
         stored=kind == "model" and node.config.materialized != "view",
-        merged=kind == "model" and node.config.materialized == "incremental",
         names=node.config.meta.get("names") if kind == "test" else None,
     )

@@ -52,14 +52,6 @@ class Journal:
         """Whether the newest build did not come to a good end, so that it may have left something running."""
         return self._ledger.builds.interrupted(self._target.name)
 
-    def has_other_models(self, inputs: str) -> bool:
-        """Whether tables that grow by what changed may hold rows that another state of the project made.
-
-        Columns, rules and seeds are of the project: rows from before it changed have to be made anew. Until a build of
-        everything by one project is green, every build makes them so.
-        """
-        return not self._ledger.builds.alike_since_whole(self._target.name, inputs.rpartition(" ")[2])
-
     def start(self, build: Build, selection: str) -> None:
         """Note that a build begins. It holds the target's lock: one still said to be running was killed."""
         self._ledger.builds.start(self._target.name, build, selection)
