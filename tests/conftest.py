@@ -92,7 +92,7 @@ def postgres_settings(postgres_database: str) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """A running Snowflake emulator that ends the transactions of who is gone after 2 seconds."""
-    with start(tmp_path_factory.mktemp("emulator"), limits=Limits(idle_seconds=2.0)) as running:
+    with start(tmp_path_factory.mktemp("emulator"), limits=Limits(idle_seconds=2.0, connected_seconds=8.0)) as running:
         yield running
 
 

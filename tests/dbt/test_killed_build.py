@@ -105,6 +105,9 @@ def test_killed_within_an_insert_on_postgres(
     )
     waiting = f"SELECT count(*) FROM pg_locks WHERE objid = {GATE} AND locktype = 'advisory' AND NOT granted"
     for number, table in enumerate(TABLES):
+        before = case.vault()[table]  # a build that was killed at another table may have filled this one
+        if before == wanted[table]:
+            continue
         case.warehouse.query(f"CREATE TRIGGER held BEFORE INSERT ON vault.{table} EXECUTE FUNCTION wait()")
         with psycopg.connect(case.warehouse.postgres, autocommit=True) as gate, case.building() as child:
             gate.execute(f"SELECT pg_advisory_lock({GATE})")
@@ -119,7 +122,7 @@ def test_killed_within_an_insert_on_postgres(
                 assert detached.end(settings, target("dev-postgres"), 0) == []
         _until(lambda: case.warehouse.query(waiting)[0][0] == 0)
         case.warehouse.query(f"DROP TRIGGER held ON vault.{table}")
-    assert case.vault()["sat_customer_profile"] == case.first["sat_customer_profile"], "what was cut off is undone"
+        assert case.vault()[table] == before, "what was cut off is undone"
     case.dbt.run(*BUILD)
     assert case.vault() == wanted
 

@@ -234,12 +234,13 @@ def test_what_a_killed_run_left_is_swept_up(platform):
 
 KNOWN = {
     "raw_cryptoprices_coingecko": "SELECT symbol, observed_at, price, package_id FROM raw_cryptoprices_coingecko",
-    "raw_cryptobars": "SELECT symbol, source, date, open, high, low, close, volume FROM raw_cryptobars",
+    "raw_cryptoprices_yfinance": "SELECT symbol, observed_at, price, package_id FROM raw_cryptoprices_yfinance",
+    "raw_cryptobars": "SELECT symbol, source, date, open, high, low, close FROM raw_cryptobars",
     "raw_stock_prices_yfinance": "SELECT ticker, date, open_price, close_price, adj_close_price, volume, dividends"
     " FROM raw_stock_prices_yfinance",
 }
 """Tables that grow otherwise now: days are read once more, since cursors of those days do not say what was read, and
-CoinGecko is asked for all digits."""
+CoinGecko is asked for all digits; what Yahoo calls a coin's volume is money, and is in ``quote_volume`` now."""
 
 
 def test_going_on_comes_to_what_the_old_code_came_to(platform):

@@ -72,6 +72,12 @@ class Warehouse(Sink):
     def forget(self, stream: Stream) -> None:
         raise NotImplementedError
 
+    def count_changes(self, before: datetime) -> int:
+        raise NotImplementedError
+
+    def prune_changes(self, before: datetime, limit: int) -> int:
+        raise NotImplementedError
+
     def loaded(self) -> set[str]:
         return set(self.databases.get(self.settings.snowflake_database, ()))
 

@@ -105,7 +105,7 @@ def test_tables_have_the_streams_columns_in_order(
     if stream.name.startswith("raw_cryptoprices_"):
         assert names[:8] == [*stream.schema.names[:6], *OBSERVED]
     if stream is streams.STOCK_YFINANCE:
-        assert names[:21] == [*stream.schema.names[:-2], *OBSERVED]
+        assert names[:21] == [*stream.schema.names[:-3], *OBSERVED]
     assert next(row[3] for row in found if row[0] == "row_version") == "C"
 
 

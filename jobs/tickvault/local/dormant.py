@@ -65,10 +65,11 @@ class Dormant:
                 self.failure = "" if served else self.failure
                 self._ended.wait(_TICK_SECONDS)
             elif not served:
-                code = self.process.returncode if self.process else None
-                self.failure = f"ended with code {code} before it took a call"
-                log.warning("the %s %s", self.name, self.failure)
-                self._refuse()
+                code = self.process.returncode if self.process else 0
+                if code >= 0:  # one that was killed is started again, by the call that waits
+                    self.failure = f"ended with code {code} before it took a call"
+                    log.warning("the %s %s", self.name, self.failure)
+                    self._refuse()
                 served = True
             elif self._called(_TICK_SECONDS):
                 self.process, served = self._start(self._listening), False

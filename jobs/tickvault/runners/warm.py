@@ -78,7 +78,10 @@ class _Forks:
     def end(self) -> None:
         """Ask every child to stop, and wait for it."""
         for pid in self.running:
-            os.killpg(pid, signal.SIGTERM)
+            try:
+                os.killpg(pid, signal.SIGTERM)
+            except ProcessLookupError:  # it is so young that it leads no group yet
+                os.kill(pid, signal.SIGTERM)
         while self.running:
             pid, _ = os.waitpid(-1, 0)
             self.running.pop(pid, None)

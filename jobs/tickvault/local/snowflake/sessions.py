@@ -39,7 +39,7 @@ class Limits:
     """
 
     idle_seconds: float = 5.0
-    connected_seconds: float = 60.0
+    connected_seconds: float = 20.0
     statement_seconds: float = 300.0
 
 
