@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from reference_hash import hash_of
-from test_changes import START, article, customer, day, package
+from test_satellites import START, article, customer, day, package
 from test_history import Arrival, held, merged
 from warehouse import GHOSTS, Dbt, Postgres, Snowflake, Trino, Warehouse, manifest, read
 
