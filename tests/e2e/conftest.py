@@ -18,7 +18,7 @@ EXTRACTS = (
     "extract-yfinance-stock",
 )
 STAGES = (EXTRACTS, ("load-postgres", "load-snowflake"), ("dbt-postgres", "dbt-snowflake", "dbt-trino"), ("retention",))
-PEAK_LIMIT_GIB = 6.0
+PEAK_LIMIT_GIB = 7.0
 MEMORY = """cd /sys/fs/cgroup
 cat memory.stat 2>/dev/null || { cat memory/memory.stat; echo kernel $(cat memory/memory.kmem.usage_in_bytes); }"""
 """What the node holds by kind, in cgroups version 2 or 1."""

@@ -77,7 +77,8 @@ def test_a_planted_secret_shows_up_nowhere(cluster: Cluster) -> None:
 @pytest.fixture
 def readme(cluster: Cluster, tmp_path: Path) -> list[Callable[[], str]]:
     """The README's five commands as they are written there; each runs where ``my-values.yaml`` is the profile's."""
-    (block,) = re.findall(r"```\n(helm install.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(# install\n.*?)```", page, re.DOTALL)
     (tmp_path / "charts").symlink_to(ROOT / "charts")
     values: dict[str, object] = {}
     for path in (f"charts/tickvault/profiles/{cluster.profile}.yaml", ".images/values.yaml"):
@@ -93,7 +94,7 @@ def readme(cluster: Cluster, tmp_path: Path) -> list[Callable[[], str]]:
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    return [partial(run, line) for line in block.splitlines()]
+    return [partial(run, line) for line in block.splitlines() if not line.startswith("#")]
 
 
 def _merged(values: dict[str, object], more: dict[str, object]) -> dict[str, object]:
