@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from reference_hash import hash_of
-from test_satellites import START, article, customer, day, package
 from test_history import Arrival, held, merged
+from test_satellites import START, article, customer, day, package
 from warehouse import GHOSTS, Dbt, Postgres, Snowflake, Trino, Warehouse, manifest, read
 
 from tickvault.local.snowflake.process import Emulator
