@@ -71,6 +71,14 @@ def trino_dbt(trino: Trino, raw: raw_data.Tables, tmp_path_factory: pytest.TempP
     return dbt
 
 
+@pytest.fixture
+def empty_trino_dbt(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    """The project for Trino, where nothing is loaded or built."""
+    trino.built = None
+    trino.reset()
+    return Dbt(trino, _parsed(tmp_path_factory))
+
+
 def _parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.getbasetemp() / "dbt-trino"
     folder.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 import raw_data
-from warehouse import Dbt, Postgres, Snowflake, Trino, manifest, read
+from warehouse import Dbt, Postgres, Snowflake, manifest, read
 
 from tickvault.local.snowflake.process import Emulator
 
@@ -85,15 +85,9 @@ def test_a_satellite_in_postgres_gets_the_digits_of_a_price(postgres_uri: str, p
 
 
 @pytest.mark.engine("trino")
-def test_a_satellite_in_trino_gets_the_digits_of_a_price(
-    trino: Trino, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    trino.reset()
-    trino.built = None
-    trino.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
-    folder = tmp_path_factory.getbasetemp() / "dbt-trino"
-    folder.mkdir(exist_ok=True)
-    check_widening(Dbt(trino, folder))
+def test_a_satellite_in_trino_gets_the_digits_of_a_price(empty_trino_dbt: Dbt) -> None:
+    empty_trino_dbt.warehouse.load(raw_data.generate(5, transactions=4, days=3, customers=2, companies=1, symbols=6))
+    check_widening(empty_trino_dbt)
 
 
 @pytest.fixture

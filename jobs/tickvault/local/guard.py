@@ -10,11 +10,17 @@ import subprocess
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 from tickvault.local import parent
 
 _PATIENCE_SECONDS = 120.0
 """Then the program is told to end without its last work (SIGQUIT): a database repairs itself at its next start."""
+
+
+def rights(user: str) -> dict[str, Any]:
+    """Return how ``subprocess`` runs something as a user, as ourselves where it is ""."""
+    return {"user": user, "group": user, "extra_groups": ()} if user else {}
 
 
 def run(ending: signal.Signals, user: str, program: list[str]) -> int:
@@ -25,8 +31,7 @@ def run(ending: signal.Signals, user: str, program: list[str]) -> int:
         user: Whom it runs as; "" as ourselves.
         program: What is run.
     """
-    rights = {"user": user, "group": user, "extra_groups": ()} if user else {}
-    running = subprocess.Popen(program, stdin=subprocess.DEVNULL, **rights)  # type: ignore[call-overload]
+    running = subprocess.Popen(program, stdin=subprocess.DEVNULL, **rights(user))
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         if running.poll() is None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tickvault.core.engine import ENGINES
 from tickvault.core.errors import ConfigError, SinkUnavailableError
 from tickvault.core.settings import Settings, export
-from tickvault.local.engines import running, use
+from tickvault.local.engines import are_running, use
 from tickvault.local.home import Home
 
 
@@ -26,8 +26,7 @@ def within_reach(settings: Settings, arguments: Sequence[str]) -> Iterator[Setti
         yield settings
         return
     home = Home.of(settings.tickvault_home, live=False)
-    if home.folder.exists() and (line := running(home)):
-        line.close()
+    if home.folder.exists() and are_running(home):
         who, idle = shlex.join(["tickvault", *arguments[:1]]), settings.tickvault_local_idle_minutes
         with use(home, who, idle_minutes=idle) as engines:
             export(engines.environment)

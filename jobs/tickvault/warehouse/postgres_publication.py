@@ -10,7 +10,7 @@ from tickvault.core.errors import TableLockedError, TerminalError
 from tickvault.core.settings import Settings
 from tickvault.engines.postgres.connection import Connection, quoted
 from tickvault.ledger import Ledger
-from tickvault.warehouse.publication import Generation, Mart, Stamp, count_statement
+from tickvault.warehouse.publication import Generation, LedgerNotes, Mart, Stamp, count_statement
 from tickvault.warehouse.target import Target
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class _View:
     grants: list[str]
 
 
-class PostgresShelf:
+class PostgresShelf(LedgerNotes):
     """Copies in schema ``generations``, noted in the ledger's ``data_platform.publication``.
 
     Args:
@@ -57,7 +57,8 @@ class PostgresShelf:
     """
 
     def __init__(self, connection: Connection, settings: Settings, ledger: Ledger, target: Target) -> None:
-        self._db, self._ledger, self._target = connection, ledger, target
+        super().__init__(ledger, target)
+        self._db = connection
         self._patience = settings.lock_wait_seconds
         reader = settings.postgres_reader_user
         self._reader = quoted(reader) if reader and reader != settings.postgres_user else None
@@ -77,13 +78,6 @@ class PostgresShelf:
             self._db.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             self._grant(f"USAGE ON SCHEMA {schema}")
 
-    def history(self) -> dict[str, list[Generation]]:
-        """Return what was noted, newest first."""
-        found: dict[str, list[Generation]] = {}
-        for mart, generation, published in self._ledger.publications.recent(self._target.name):
-            found.setdefault(mart, []).append(Generation(generation, published))
-        return found
-
     def holds(self, mart: Mart, generation: Generation) -> bool:
         """Compare columns, number of rows and rows: every mart has a key, so none of them is there twice."""
         here, there = _aside(mart), _frozen(generation.name)
@@ -100,10 +94,6 @@ class PostgresShelf:
             self._db.run(f"CREATE TABLE {_frozen(generation)} AS SELECT * FROM {_aside(mart)}")
         self._db.run(f"ANALYZE {_frozen(generation)}")
         return generation
-
-    def note(self, mart: Mart, generation: str, stamp: Stamp) -> None:
-        """Write a row, not confirmed yet."""
-        self._ledger.publications.note(self._target.name, mart.name, generation, stamp.slot, stamp.run_id)
 
     def show(self, mart: Mart, generation: str) -> None:
         """Replace the view."""
@@ -130,10 +120,6 @@ class PostgresShelf:
                 time.sleep(_PAUSE_SECONDS)
             else:
                 return
-
-    def confirm(self, mart: Mart, generation: str) -> None:
-        """Mark the row."""
-        self._ledger.publications.confirm(self._target.name, mart.name, generation)
 
     def clear(self, mart: Mart, retained: list[str]) -> None:
         """Drop the mart's copies other than these, also one that was never noted; one that is being read goes later."""

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from tickvault.core import faults
 from tickvault.core.slot import Slot
+from tickvault.ledger import Ledger
+from tickvault.warehouse.target import Target
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +98,33 @@ class Shelf(Protocol):
 
     def clear(self, mart: Mart, retained: list[str]) -> None:
         """Drop generations other than these, newest first."""
+
+
+class LedgerNotes:
+    """Notes of publications in the ledger's ``data_platform.publication``, for engines whose shelf keeps none itself.
+
+    Args:
+        ledger: Where they are noted.
+        target: The target.
+    """
+
+    def __init__(self, ledger: Ledger, target: Target) -> None:
+        self._ledger, self._target = ledger, target
+
+    def history(self) -> dict[str, list[Generation]]:
+        """Return what was noted, newest first."""
+        found: dict[str, list[Generation]] = {}
+        for mart, generation, published in self._ledger.publications.recent(self._target.name):
+            found.setdefault(mart, []).append(Generation(generation, published))
+        return found
+
+    def note(self, mart: Mart, generation: str, stamp: Stamp) -> None:
+        """Write a row, not confirmed yet."""
+        self._ledger.publications.note(self._target.name, mart.name, generation, stamp.slot, stamp.run_id)
+
+    def confirm(self, mart: Mart, generation: str) -> None:
+        """Mark the row."""
+        self._ledger.publications.confirm(self._target.name, mart.name, generation)
 
 
 def publish(shelf: Shelf, marts: list[Mart], stamp: Stamp) -> list[Mart]:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from tickvault.core.settings import Settings
 from tickvault.engines.trino import TrinoSession
 from tickvault.ledger import Ledger
-from tickvault.warehouse.publication import Generation, Mart, Stamp, count_statement
+from tickvault.warehouse.publication import Generation, LedgerNotes, Mart, Stamp, count_statement
 from tickvault.warehouse.target import Target
 
 _MARGIN_SECONDS = 60
 
 
-class TrinoShelf:
+class TrinoShelf(LedgerNotes):
     """Views ``FOR VERSION AS OF`` a snapshot, noted in the ledger's ``data_platform.publication``.
 
     dbt replaces a table as a new snapshot of the same table, so what a view shows stays while the next one is built.
@@ -25,7 +25,7 @@ class TrinoShelf:
 
     def __init__(self, session: TrinoSession, settings: Settings, ledger: Ledger, target: Target) -> None:
         self._run, self._catalog = session.run, settings.trino_lake_catalog
-        self._ledger, self._target = ledger, target
+        super().__init__(ledger, target)
 
     @staticmethod
     def session_properties(settings: Settings) -> dict[str, str]:
@@ -45,14 +45,6 @@ class TrinoShelf:
         for schema in schemas:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{schema}")
 
-    def history(self) -> dict[str, list[Generation]]:
-        """Return what was noted, newest first."""
-        found: dict[str, list[Generation]] = {}
-        rows = self._ledger.publications.recent(self._target.name)
-        for mart, generation, published in rows:
-            found.setdefault(mart, []).append(Generation(generation, published))
-        return found
-
     def holds(self, mart: Mart, generation: Generation) -> bool:
         """Whether the table still has the snapshot it had: dbt did not build it again."""
         return self._snapshot(mart) == generation.name
@@ -62,10 +54,6 @@ class TrinoShelf:
         _ = stamp
         return self._snapshot(mart)
 
-    def note(self, mart: Mart, generation: str, stamp: Stamp) -> None:
-        """Write a row, not confirmed yet."""
-        self._ledger.publications.note(self._target.name, mart.name, generation, stamp.slot, stamp.run_id)
-
     def show(self, mart: Mart, generation: str) -> None:
         """Replace the view."""
         self.define(mart, f"SELECT * FROM {self._aside(mart)} FOR VERSION AS OF {generation}")
@@ -73,10 +61,6 @@ class TrinoShelf:
     def define(self, view: Mart, sql: str) -> None:
         """Replace a view. It reads with its owner's rights, so a reader needs none on what is built aside."""
         self._run(f"CREATE OR REPLACE VIEW {self._catalog}.{view.schema}.{view.name} SECURITY DEFINER AS {sql}")
-
-    def confirm(self, mart: Mart, generation: str) -> None:
-        """Mark the row."""
-        self._ledger.publications.confirm(self._target.name, mart.name, generation)
 
     def clear(self, mart: Mart, retained: list[str]) -> None:
         """Expire what is older than the oldest retained snapshot; only here, right after a publish, is that known."""
