@@ -30,6 +30,7 @@ LONGEST = ("dbt", "integration", "contract", "charts", "unit")
 """Folders by how long their modules take."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a module's tests on one worker, and on one all that share a built warehouse.
 

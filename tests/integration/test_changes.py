@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.contract.states import Reading, State, States
+from states import Reading, State, States
 
 from tickvault.core.batch import LoadResult
 from tickvault.core.claim import PackageClaim

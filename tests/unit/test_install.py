@@ -1,5 +1,6 @@
 """What `make` installs: the sets' sizes as it says them, and one sentence where a package is missing."""
 
+import os
 import re
 import subprocess
 import sys
@@ -70,3 +71,9 @@ def test_a_package_that_is_not_installed_is_one_sentence():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
     assert "kubernetes_asyncio is not installed here: 'make install'" in done.stderr
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all modules as they are")
+def test_a_module_s_tests_stay_on_one_worker(request):
+    """Else each worker would make a module's engines and warehouses anew; pytest-xdist does it by the name."""
+    assert request.node.nodeid.endswith("@test_install.py")

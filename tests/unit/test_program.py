@@ -65,10 +65,10 @@ def test_only_commands_are_written_anew(environment, monkeypatch):
     assert program.pasted(text) == text.replace("'tickvault lake", "'tv local lake")
 
 
-def test_errors_and_helps_of_the_command_line_can_be_pasted():
+def test_errors_and_helps_of_the_command_line_can_be_pasted(tmp_path):
     def run(*arguments):
         return subprocess.run(
-            [sys.executable, "-m", "tickvault", *arguments], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "tickvault", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
         )
 
     called = f"{sys.executable} -m tickvault"

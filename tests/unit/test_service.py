@@ -133,20 +133,30 @@ def test_work_that_does_not_end_is_given_up(again: bool) -> None:
 def test_work_that_hangs_fails_the_liveness_probe() -> None:
     code = """
 def work(service):
-    service.waits_for = "its first beat"
-    service.beat()
     while not service.stopping.is_set():
         time.sleep(0.01)
 
 serve(work, silence_seconds=0.5)
 """
     with running(code) as service:
-        assert service.get("/readyz") == (503, "probe waits for its first beat")
         _until(lambda: service.get("/healthz")[0] == 500)
         assert "has not beaten for" in service.get("/healthz")[1]
         assert service.get("/readyz")[0] == 503
         service.process.send_signal(signal.SIGTERM)
         assert service.end()[0] == 0
+
+
+def test_what_is_not_ready_says_what_it_waits_for() -> None:
+    code = """
+def work(service):
+    service.waits_for = "its partitions"
+    service.stopping.wait()
+
+serve(work)
+"""
+    with running(code) as service:
+        _until(lambda: service.get("/readyz") == (503, "probe waits for its partitions"))
+        assert service.get("/healthz") == (200, "ok")
 
 
 def test_a_wait_may_be_longer_than_the_silence() -> None:

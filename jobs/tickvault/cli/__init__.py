@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="tickvault")
+@click.version_option(package_name="tickvault", prog_name="tickvault")
 def root() -> None:
     """Tickvault: a stock and crypto data platform.
 
