@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -576,7 +577,9 @@ class _loader:  # noqa: N801 - reads as an action
     def _load(self, send: Any) -> None:
         faults.arm(self.point)
         with self.target.sink(self.lake) as sink:
-            send.send([(p.id, sink.write(self.stream, p, f"run-{_unique()}")) for p in self.packages])
+            loaded = [(p.id, sink.write(self.stream, p, f"run-{_unique()}")) for p in self.packages]
+        send.send(loaded)
+        os._exit(0)  # what the test's process has to do at its own end is not this one's
 
     def wait(self) -> int | None:
         self.process.join(600)
