@@ -187,6 +187,7 @@ def test_what_is_misspelt_gets_a_near_name(console):
         ("Table 'iceberg.marts.dim_aset' does not exist", "marts.dim_asset"),
         ("Column 'asset_simbol' cannot be resolved", "asset_symbol"),
         ("Catalog Error: Table with name DIM_ASSET does not exist!", "marts.dim_asset"),
+        ("Object 'TICKVAULT.MARTS.DIM_ASET' does not exist or not authorized.", "marts.dim_asset"),
         ("invalid identifier 'NET_AMOUNTS'", "net_amount"),
         ('relation "zzzzqq" does not exist', ""),
         ('syntax error at or near "form"', ""),
