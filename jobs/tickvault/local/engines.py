@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tickvault.core.errors import SinkUnavailableError
+from tickvault.local import child
 from tickvault.local.home import Home
 
 if TYPE_CHECKING:
@@ -182,18 +183,22 @@ def _reached(home: Home, idle_minutes: float) -> tuple[Line, bool]:
         with home.log.open("wb" if home.log.exists() and home.log.stat().st_size > _LOG_BYTES else "ab") as log:
             begin = log.tell()
             process = _spawn(home, idle_minutes, log)
-        deadline = time.monotonic() + _START_SECONDS
+        found: list[Line] = []
+
+        def answers() -> bool:
+            found.extend(filter(None, [running(home)]))
+            return bool(found)
+
         try:
-            while process.poll() is None and time.monotonic() < deadline:
-                if line := running(home):
-                    return line, True
-                time.sleep(0.02)
-        except BaseException:  # we were interrupted: nobody knows of it yet
-            process.terminate()
-            process.wait()
-            raise
-    said = home.log.read_bytes()[begin:].decode(errors="replace").strip()[-2000:]
-    raise SinkUnavailableError(f"the engines of {home.folder} do not start; {home.log} says: {said}")
+            child.await_start(process, answers, f"what keeps the engines of {home.folder}", ())
+        except SinkUnavailableError as error:
+            said = home.log.read_bytes()[begin:].decode(errors="replace").strip()[-2000:]
+            raise SinkUnavailableError(f"{error}; {home.log} says: {said}") from error
+        finally:
+            if not found:  # nobody knows of it yet
+                process.terminate()
+                process.wait()
+    return found[0], True
 
 
 def _spawn(home: Home, idle_minutes: float, log: IO[bytes]) -> "subprocess.Popen[bytes]":
