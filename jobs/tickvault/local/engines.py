@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -81,6 +80,8 @@ class Local:
         Raises:
             SinkUnavailableError: It does not start.
         """
+        import urllib.request  # few commands wait
+
         address = f"http://{self.environment['SNOWFLAKE_HOST']}:{self.environment['SNOWFLAKE_PORT']}/healthz"
         try:
             urllib.request.urlopen(address, timeout=_START_SECONDS).close()
