@@ -89,6 +89,11 @@ class Local:
             log = f"{self.environment['TICKVAULT_HOME']}/snowflake/emulator.log"
             raise SinkUnavailableError(f"the Snowflake emulator does not start; see {log}: {error}") from error
 
+    def borrow_clock(self) -> None:
+        """Have the market's time follow the wall clock again when this user is gone, however that comes."""
+        if self.line is not None:
+            self.line.ask("borrow_clock")
+
     def keep(self) -> None:
         """Have the engines outlive their user, as they do unless it was only ``passing``."""
         if self.line is not None:
