@@ -331,3 +331,23 @@ def test_a_demo_that_stops_on_engines_it_joined_sets_the_market_s_clock_going(
         demo.communicate(timeout=PATIENCE)
         until(lambda: not is_frozen(), "the clock goes")
         assert are_running(Home(base / "demo"))
+
+
+def test_after_an_update_commands_say_that_the_engines_are_those_of_before(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def said() -> str:
+        return local(base, "env", PYTHONPATH=str(tmp_path / "jobs"))
+
+    note = "these engines run the code of before an update"
+    assert note not in said()
+    supervising = supervisor(base)
+    with (tmp_path / "jobs" / "tickvault" / "cli" / "status.py").open("a") as source:
+        source.write("# no engine imports this\n")
+    assert note not in said()
+    with (tmp_path / "jobs" / "tickvault" / "local" / "dormant.py").open("a") as source:
+        source.write("# an update\n")
+    assert note in said() and "local down' ends them" in said()
+    assert supervising.is_running()
+    local(base, "down")
+    assert note not in said()

@@ -14,7 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tickvault.core.errors import SinkUnavailableError
+from tickvault.core.program import pasted
 from tickvault.local import child
+from tickvault.local.edition import edition
 from tickvault.local.home import Home
 
 if TYPE_CHECKING:
@@ -131,13 +133,20 @@ def use(home: Home, who: str, *, idle_minutes: float, passing: bool = False) -> 
             line, started = _reached(home, idle_minutes)
             ends_with_us = passing and started
         market = Simulator(answer["market"]) if answer["market"] else None
-        local = Local(answer["environment"], market, answer["notes"], line)
+        outdated = [_outdated(home)] if answer.get("edition") != edition() else []
+        local = Local(answer["environment"], market, answer["notes"] + outdated, line)
         yield local
         ends_with_us = ends_with_us and not local.kept
     finally:
         line.close()
         if ends_with_us:
             _wait_until_gone(home)
+
+
+def _outdated(home: Home) -> str:
+    # Said, not done: a notebook or psql may be at work on them, which no supervisor counts as a user.
+    down = pasted(f"tickvault local {'--live ' if home.live else ''}down")
+    return f"these engines run the code of before an update: '{down}' ends them, the next command starts today's"
 
 
 def running(home: Home) -> Line | None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from tickvault.core.errors import PlatformError
 from tickvault.local import postgres
+from tickvault.local.edition import edition
 from tickvault.local.home import Home
 from tickvault.local.running import Engines
 
@@ -43,6 +44,7 @@ class Supervisor:
 
     def __init__(self, home: Home, idle_seconds: float, engines: Engines) -> None:
         self._home, self._idle_seconds, self._engines = home, idle_seconds, engines
+        self._edition = edition()
         self._users: dict[socket.socket, str] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -104,7 +106,7 @@ class Supervisor:
                     return {"again": True}
                 self._users[user] = str(message["who"])
             try:
-                return self._engines.wake()
+                return self._engines.wake() | {"edition": self._edition}
             except PlatformError as error:
                 return {"error": str(error)}
         if message["do"] == "end":
