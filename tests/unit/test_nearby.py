@@ -46,19 +46,15 @@ def test_running_engines_are_used_as_long_as_they_are_asked(nothing_set, monkeyp
     (nothing_set.tickvault_home / "demo").mkdir(parents=True)
     used = []
 
-    class Line:
-        def close(self):
-            used.append("asked whether they run")
-
     @contextmanager
     def use(home, who, *, idle_minutes):
         used.append((home.folder.name, who, idle_minutes))
         yield Local({"POSTGRES_HOST": "/demo/socket"}, None)
         used.append("left")
 
-    monkeypatch.setattr(nearby, "running", lambda _home: Line())
+    monkeypatch.setattr(nearby, "are_running", lambda _home: True)
     monkeypatch.setattr(nearby, "use", use)
     monkeypatch.setenv("POSTGRES_HOST", "")  # so that it is undone
     with nearby.within_reach(nothing_set, ["latest", "BTC"]) as settings:
         assert settings.postgres_host == "/demo/socket"
-    assert used[1:] == [("demo", "tickvault latest", nothing_set.tickvault_local_idle_minutes), "left"]
+    assert used == [("demo", "tickvault latest", nothing_set.tickvault_local_idle_minutes), "left"]
