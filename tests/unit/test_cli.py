@@ -84,6 +84,12 @@ def test_a_question_imports_no_more_than_its_engine_needs(command):
     assert not loaded & {"pyarrow", "numpy", "requests", "prefect", "snowflake.connector", "boto3", "dbt"}
 
 
+def test_using_local_engines_imports_no_client_of_the_market():
+    code = "import sys; from tickvault.local import nearby, simulator; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'requests'" not in done.stdout and "'pyarrow'" not in done.stdout
+
+
 def test_an_unknown_command_suggests_the_nearest():
     shown = CliRunner().invoke(root, ["extrct"])
     assert shown.exit_code == 2
