@@ -16,10 +16,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+import requests
 
 from tickvault.core.errors import ConfigError
 from tickvault.engines.scratch import scratch
-from tickvault.local.engines import end, running
+from tickvault.local.engines import are_running, end, running, use
 from tickvault.local.home import Access, Home
 
 ROOT = Path(__file__).parents[2]
@@ -310,3 +311,43 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(base: Path) -> None:
     demo.communicate(timeout=PATIENCE)
     until(lambda: not at_work(base), "all end")
     assert end(Home(base / "demo")) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_demo_that_stops_on_engines_it_joined_sets_the_market_s_clock_going(
+    base: Path, number: signal.Signals
+) -> None:
+    with use(Home(base / "demo"), "a test", idle_minutes=10) as engines:
+        assert engines.simulator
+
+        def is_frozen() -> bool:
+            return bool(requests.get(f"{engines.simulator.url}/_control/clock", timeout=PATIENCE).json()["frozen"])
+
+        assert not is_frozen()
+        demo = start(base, "demo", "--days", "1", "--build", "off", **SMALL)
+        until(lambda: demo.poll() is not None or is_frozen(), "the demo's first day")
+        assert demo.poll() is None
+        demo.send_signal(number)
+        demo.communicate(timeout=PATIENCE)
+        until(lambda: not is_frozen(), "the clock goes")
+        assert are_running(Home(base / "demo"))
+
+
+def test_after_an_update_commands_say_that_the_engines_are_those_of_before(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "jobs", tmp_path / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def said() -> str:
+        return local(base, "env", PYTHONPATH=str(tmp_path / "jobs"))
+
+    note = "these engines run the code of before an update"
+    assert note not in said()
+    supervising = supervisor(base)
+    with (tmp_path / "jobs" / "tickvault" / "cli" / "status.py").open("a") as source:
+        source.write("# no engine imports this\n")
+    assert note not in said()
+    with (tmp_path / "jobs" / "tickvault" / "local" / "dormant.py").open("a") as source:
+        source.write("# an update\n")
+    assert note in said() and "local down' ends them" in said()
+    assert supervising.is_running()
+    local(base, "down")
+    assert note not in said()

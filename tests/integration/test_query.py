@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from tickvault.cli.shell import grid
 from tickvault.core.errors import ConfigError, PlatformError, SinkUnavailableError, TerminalError
 from tickvault.engines.postgres.connection import Connection
 from tickvault.local import postgres
@@ -71,6 +72,13 @@ def test_a_number_of_no_certain_precision_stays_a_number_in_a_csv(settings, post
     line = (tmp_path / "sums.csv").read_text().splitlines()[1]
     assert line == """-1.5,0.0000000000,0.0000001,"'-1.5","","""
     assert read(settings, "postgres", "select zero from sums", 1)[1] == [(0,)]
+
+
+@pytest.mark.parametrize("engine", ["postgres", "snowflake"])
+def test_a_boolean_comes_as_one(settings, make_settings, snowflake_settings, engine):
+    asked = settings if engine == "postgres" else make_settings(**snowflake_settings)
+    _, rows = read(asked, engine, "select true, false, 1 = 2 or null", 1)
+    assert [grid.text(value) for value in rows[0]] == ["true", "false", ""]
 
 
 def test_an_interrupt_cancels_the_statement_at_the_server_and_the_session_goes_on(settings, postgres_database):

@@ -66,6 +66,30 @@ def test_extract_and_load_never_import_what_they_do_not_need(source):
     assert not loaded & {"snowflake.connector", "prefect", "yfinance", "dbt", "fakesnow", "faker"}
 
 
+@pytest.mark.parametrize(
+    "command", [["status"], ["latest"], ["query", "select 1"], ["sql", "-c", "select 1"], ["metric", "revenue"]]
+)
+def test_a_question_imports_no_more_than_its_engine_needs(command):
+    code = (
+        "import contextlib, sys; from tickvault.cli import root; from tickvault.core.errors import PlatformError\n"
+        "with contextlib.suppress(PlatformError): root(sys.argv[1:], standalone_mode=False)\n"
+        "print(sorted(sys.modules))"
+    )
+    nowhere = os.environ | {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, env=nowhere
+    )
+    loaded = set(done.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
+    assert "psycopg" in loaded
+    assert not loaded & {"pyarrow", "numpy", "requests", "prefect", "snowflake.connector", "boto3", "dbt"}
+
+
+def test_using_local_engines_imports_no_client_of_the_market():
+    code = "import sys; from tickvault.local import nearby, simulator; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'requests'" not in done.stdout and "'pyarrow'" not in done.stdout
+
+
 def test_an_unknown_command_suggests_the_nearest():
     shown = CliRunner().invoke(root, ["extrct"])
     assert shown.exit_code == 2

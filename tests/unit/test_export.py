@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -49,6 +51,52 @@ def test_csv_goes_to_a_pipe_and_parquet_does_not(write, tmp_path):
     with pytest.raises(ConfigError, match="no regular file"):
         write(pipe, "parquet")
     assert write(tmp_path.__class__("/dev/null")) == 2
+
+
+_EXPORTING = """
+import pyarrow as pa
+from tickvault.cli import main
+from tickvault.query import export, relation
+
+export._postgres = lambda *_: iter([pa.table({"n": range(10_000)})] * 20)
+relation.find = lambda *_: "x"
+main()
+"""
+
+
+def run_export(arguments, **streams):
+    environment = os.environ | {"POSTGRES_HOST": "nowhere"}
+    command = [sys.executable, "-c", _EXPORTING, "export", "x", "--on", "postgres", *arguments]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, env=environment, **streams)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_csv_goes_to_the_standard_output_whatever_that_is(name, kind, tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("before\n")
+    with kept.open("a") as file, run_export(["--csv", name], stdout=file if kind == "file" else subprocess.PIPE) as p:
+        out, err = p.communicate()
+    assert p.returncode == 0, err
+    assert err == f"200,000 rows of x in {name}\n"
+    before, header, *rows = (f"before\n{out}" if out else kept.read_text()).splitlines()
+    assert (before, header, len(rows)) == ("before", '"n"', 200_000)
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_reader_who_has_enough_hears_no_more():
+    with run_export(["--csv", "-"], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == '"n"\n'
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_parquet_does_not_go_to_the_standard_output():
+    with run_export(["--parquet", "/dev/stdout"], stdout=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (78, "")
+    assert "no regular file" in err
 
 
 def test_where_it_cannot_be_written_a_sentence_says_so(write, tmp_path):

@@ -1,5 +1,6 @@
 """What is printed can be pasted, and what takes long says so."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -57,6 +58,21 @@ def test_another_installation_on_the_path_is_not_meant(environment, monkeypatch,
     other.chmod(0o755)
     monkeypatch.setenv("PATH", str(other.parent))
     assert program.called() == ".venv/bin/tickvault"
+
+
+def test_a_command_called_through_another_advises_that_and_so_do_those_it_starts(environment, monkeypatch):
+    monkeypatch.setenv(program.CALLED, "")  # restored afterwards
+    program.call_through("local --live")
+    assert program.pasted("'tickvault lake ls'") == "'.venv/bin/tickvault local --live lake ls'"
+    code = "from tickvault.core import program; print(program.called())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told == ".venv/bin/tickvault local --live\n"
+
+
+def test_settings_and_program_alone_know_the_environment():
+    root = Path(program.__file__).parents[1]
+    readers = {str(p.relative_to(root)) for p in root.rglob("*.py") if re.search(r"\benviron\b|getenv", p.read_text())}
+    assert readers == {"core/settings/__init__.py", "core/program.py"}
 
 
 def test_only_commands_are_written_anew(environment, monkeypatch):

@@ -1,5 +1,6 @@
 """The shell of ``tickvault sql``: what it runs, offers, draws and survives; keys are typed into a pipe."""
 
+import json
 import stat
 from contextlib import contextmanager
 from decimal import Decimal
@@ -12,6 +13,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from tickvault.cli import root
+from tickvault.cli.options import show
 from tickvault.cli.shell import console as consoles
 from tickvault.cli.shell import grid
 from tickvault.cli.shell.completion import ShellCompleter
@@ -102,6 +104,35 @@ def test_a_table_aligns_numbers_and_hides_no_null_behind_an_exponent():
     assert list(grid.records(["a", "name"], [(1, None)]))[1:] == ["a    | 1", "name |"]
 
 
+TRUTH = [(True, [True, None], {"a": False}, Decimal("0E-10")), (False, None, None, None)]
+
+
+def test_a_boolean_is_true_or_false_wherever_it_is_shown(capsys):
+    columns = ["yes", "list", "object", "n"]
+    lines = grid.table(columns, TRUTH)
+    assert lines[2] == 'true  | [true, null] | {"a": false} | 0.0000000000'
+    assert lines[3].split() == ["false", "|", "|", "|"]
+    assert [line.split("| ")[1] for line in grid.records(columns[:1], [(False,), (True,)]) if "|" in line] == [
+        "false", "true",
+    ]  # fmt: skip
+    show(TRUTH, columns, as_json=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].rstrip() == 'true   [true, null]  {"a": false}  0.0000000000'
+    assert shown[2].rstrip() == "false"
+    show(TRUTH, columns, as_json=True)
+    assert json.loads(capsys.readouterr().out) == [
+        {"yes": True, "list": [True, None], "object": {"a": False}, "n": "0.0000000000"},
+        {"yes": False, "list": None, "object": None, "n": None},
+    ]
+
+
+def test_a_text_with_brackets_or_colons_is_shown_as_it_is(capsys):
+    show([("[bold]BTC[/bold] [Update] :rocket:",)], ["[title]"], as_json=False)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "[title]", "[bold]BTC[/bold] [Update] :rocket:",
+    ]  # fmt: skip
+
+
 def test_a_row_wider_than_the_terminal_stands_upright(console, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "10")
     console.interactive = True
@@ -156,6 +187,7 @@ def test_what_is_misspelt_gets_a_near_name(console):
         ("Table 'iceberg.marts.dim_aset' does not exist", "marts.dim_asset"),
         ("Column 'asset_simbol' cannot be resolved", "asset_symbol"),
         ("Catalog Error: Table with name DIM_ASSET does not exist!", "marts.dim_asset"),
+        ("Object 'TICKVAULT.MARTS.DIM_ASET' does not exist or not authorized.", "marts.dim_asset"),
         ("invalid identifier 'NET_AMOUNTS'", "net_amount"),
         ('relation "zzzzqq" does not exist', ""),
         ('syntax error at or near "form"', ""),

@@ -14,7 +14,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("name")
 @click.option("--parquet", type=_FILE, help="Write this Parquet file.")
-@click.option("--csv", type=_FILE, help="Write this CSV file.")
+@click.option("--csv", type=_FILE, help="Write this CSV file; - is the standard output.")
 @click.option(
     "--on",
     "engine",
@@ -24,19 +24,21 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(name: str, parquet: Path | None, csv: Path | None, engine: str | None) -> None:
     """Write every row of NAME, a mart, semantic model or table, to a file.
 
-    A CSV may also go to a pipe. In it, a text that begins with =, +, -, @ or a tab gets an apostrophe before it, so
-    that no spreadsheet runs it; numbers are written plain, with all their digits and no exponent.
+    A CSV may also go to a pipe: - is the standard output, as is /dev/stdout. In it, a text that begins with =, +, -, @
+    or a tab gets an apostrophe before it, so that no spreadsheet runs it; numbers are written plain, with all their
+    digits and no exponent.
 
     \b
     Examples:
       tickvault export fct_transactions --parquet trades.parquet
       tickvault export semantic_asset_performance --csv performance.csv --on trino
       tickvault export raw_cryptobars --csv bars.csv --on postgres
+      tickvault export semantic_transactions --csv - | gzip > trades.csv.gz
     """
     path = parquet or csv
     if path is None or (parquet and csv):
         raise ConfigError("name one file, with --parquet or with --csv")
-    from tickvault.query.export import export
+    from tickvault.query.export import export, is_standard_output
     from tickvault.query.relation import find
     from tickvault.warehouse.target import default_engine
 
@@ -44,4 +46,5 @@ def command(name: str, parquet: Path | None, csv: Path | None, engine: str | Non
         chosen = engine or default_engine(settings)
         relation = find(settings, chosen, name)
         rows = export(settings, chosen, relation, path, "parquet" if parquet else "csv")
-    click.echo(f"{rows:,} rows of {relation} in {path}", err=not path.is_file())
+    beside = is_standard_output(path) or not path.is_file()
+    click.echo(f"{rows:,} rows of {relation} in {path}", err=beside)

@@ -1,7 +1,5 @@
 """``tickvault local``: the engines of this machine, and any command against them."""
 
-import os
-
 import click
 
 from tickvault.cli.options import load_settings
@@ -61,7 +59,7 @@ def _run(arguments: tuple[str, ...], engines: Local, called: str) -> None:
     from tickvault.cli import root
 
     export(engines.environment)
-    os.environ[program.CALLED] = f"{program.called()} {called}"  # what it advises to call, it advises for these engines
+    program.call_through(called)  # what it advises to call, it advises for these engines
     try:
         root.main(list(arguments), prog_name=program.called())
     except SinkUnavailableError:

@@ -4,11 +4,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 import click
 
+from tickvault.cli.shell import grid
 from tickvault.core import redaction
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
@@ -73,27 +73,20 @@ def show_facts(facts: dict[str, Any]) -> None:
     click.echo(json.dumps(redaction.data(facts), default=str, indent=1))
 
 
-def _plain(value: Any) -> str:
-    """Write a value; a decimal without exponent: PostgreSQL gives zero as ``0E-10``."""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
 def show(rows: Iterable[Sequence[Any]], columns: Sequence[str], as_json: bool, title: str | None = None) -> None:
     """Print rows as a table, or as one JSON list of objects."""
     rows = list(rows)
     if as_json:
-        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_plain, indent=1))
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=grid.text, indent=1))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(r[index], int | float) or r[index] is None for r in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        right = grid.is_numeric([row[index] for row in rows])
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(
-            *("" if v is None else f"{v:,}" if isinstance(v, int) and v is not True else _plain(v) for v in row)
-        )
+        table.add_row(*(f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else grid.text(v) for v in row))
     width = None if sys.stdout.isatty() else 160
-    Console(width=width).print(table if rows else f"{title or 'rows'}: none")
+    Console(width=width, markup=False, emoji=False).print(table if rows else f"{title or 'rows'}: none")

@@ -1,4 +1,8 @@
-"""How a person calls this program from where they are: what it prints can be pasted."""
+"""How a person calls this program from where they are: what it prints can be pasted.
+
+Besides the settings the one variable of the environment: nobody sets it, a command tells it those it starts; and it is
+wanted before any setting is, by the help and by errors of settings that do not fit.
+"""
 
 import os
 import re
@@ -21,6 +25,15 @@ def called() -> str:
         return f"{_from_here(Path(sys.executable))} -m tickvault"
     found = shutil.which("tickvault")
     return "tickvault" if found and Path(found).resolve() == script.resolve() else _from_here(script)
+
+
+def call_through(command: str) -> None:
+    """Have this process, and those it starts, advise to call the program through one of its commands.
+
+    Args:
+        command: For instance ``local``: what is advised then is ``tickvault local status``.
+    """
+    os.environ[CALLED] = f"{called()} {command}"
 
 
 def pasted(text: str) -> str:

@@ -22,12 +22,12 @@ class Sheet:
     """A CSV file that is open for writing.
 
     Args:
-        path: The file; also a pipe or a device.
+        place: The file, also a pipe or a device; or the number of one that is open, and stays so.
         schema: Its columns; of no nested type.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._file = path.open("wb")
+    def __init__(self, place: Path | int, schema: pa.Schema) -> None:
+        self._file = open(place, "wb", closefd=not isinstance(place, int))  # noqa: SIM115 - close() does
         self._file.write((",".join(f'"{_doubled(name)}"' for name in schema.names) + "\n").encode())
 
     def __enter__(self) -> Self:

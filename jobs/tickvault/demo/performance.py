@@ -91,12 +91,11 @@ class Performance:
             for note in engines.notes:
                 self.console.print(f"[yellow]{note}[/]", highlight=False)
             engines.wake()
+            engines.borrow_clock()
             export(engines.environment)
             with ProcessRunner(engines.environment) as runner:
                 runner.warm()
                 yield Player(Settings.load(), engines, runner, server, self._listen)
-            if engines.simulator:
-                engines.simulator.set_clock(None)
             engines.keep()
 
     def _day(self, player: Player, day: Day, started: float) -> list[int]:

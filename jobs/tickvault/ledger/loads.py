@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tickvault.core.batch import LoadResult
-from tickvault.core.package import Package
 from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection, Row
+
+if TYPE_CHECKING:  # Arrow, which they bring, costs a question to the ledger more than all else
+    from tickvault.core.batch import LoadResult
+    from tickvault.core.package import Package
 
 _SETTLING = "interval '1 hour'"
 """How long a package is looked at anew by every load: far longer than a transaction that notes one may be open."""
@@ -118,7 +121,9 @@ class Loads:
                 *(sink, target, len(held - known)),
             )
 
-    def mirror(self, sink: str, package: Package, result: LoadResult, run_id: str, target: str | None = None) -> None:
+    def mirror(
+        self, sink: str, package: "Package", result: "LoadResult", run_id: str, target: str | None = None
+    ) -> None:
         """Note a load that another database's own ledger holds already; that ledger is the truth, this a copy."""
         self._db.run(
             """INSERT INTO data_platform.loads (package_id, sink, source, stream, slot, run_id, rows_read,

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from tickvault.core.package import Cursor, Package, Reject
 from tickvault.core.slot import Slot
-from tickvault.core.stream import Stream
 from tickvault.engines.postgres.connection import Connection, Row
 from tickvault.ledger.schemas import Schemas
+
+if TYPE_CHECKING:  # Arrow, which they bring, costs a question to the ledger more than all else
+    from tickvault.core.package import Cursor, Package, Reject
+    from tickvault.core.stream import Stream
 
 COLUMNS = ("package", "rows", "rejected", "failed", "landed", "loaded into")
 """What ``latest`` shows of a package."""
@@ -23,7 +26,7 @@ class Packages:
     def __init__(self, connection: Connection, schemas: Schemas) -> None:
         self._db, self._schemas = connection, schemas
 
-    def register(self, stream: Stream, package: Package, rejects: Iterable[Reject]) -> bool:
+    def register(self, stream: "Stream", package: "Package", rejects: "Iterable[Reject]") -> bool:
         """Note a sealed package and its rejects; False when it was noted before. Its cursor is the watermark."""
         values = [str(v) for v in (package.cursor or {}).values() if not isinstance(v, dict)]
         with self._db.transaction():
@@ -56,7 +59,7 @@ class Packages:
                 )
         return True
 
-    def resume_from(self, source: str, stream: Stream, slot: Slot, *, inclusive: bool = True) -> Cursor | None:
+    def resume_from(self, source: str, stream: "Stream", slot: Slot, *, inclusive: bool = True) -> "Cursor | None":
         """Return where to resume: the cursors of all packages up to this slot, the later entry winning.
 
         What all packages say together is kept as one row; only for a slot before the latest they are read themselves.
@@ -154,7 +157,7 @@ class Packages:
         )
 
 
-def _reject(package: Package, ordinal: int, reject: Reject) -> Row:
+def _reject(package: "Package", ordinal: int, reject: "Reject") -> Row:
     return (
         *(package.id, ordinal, package.source, package.stream, package.slot.time),
         *(reject.item, reject.column, reject.reason),

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from tickvault.core.package import Reject
 from tickvault.core.slot import Slot
 from tickvault.engines.postgres.connection import Connection, Row
 from tickvault.ledger.pruning import Pruning
+
+if TYPE_CHECKING:  # Arrow, which they bring, costs a question to the ledger more than all else
+    from tickvault.core.package import Reject
 
 COLUMNS = ("package", "item", "column", "reason", "replayed by", "record")
 """What ``latest`` shows of a reject."""
@@ -25,7 +28,7 @@ class Open:
     source: str
     stream: str
     slot: Slot
-    rejects: tuple[Reject, ...]
+    rejects: "tuple[Reject, ...]"
 
 
 class Rejects:
@@ -36,6 +39,8 @@ class Rejects:
 
     def open(self, pattern: str | None) -> list[Open]:
         """Return what no replay has settled, the oldest slot first; ``pattern`` keeps the packages that contain it."""
+        from tickvault.core.package import Reject
+
         rows = self._db.rows(
             """SELECT package_id, source, stream, slot,
                 array_agg(jsonb_build_object('item', item, 'column', column_name, 'reason', reason, 'record', record)

@@ -1,11 +1,13 @@
 """``data_platform.schemas``: what each stream was when it landed, a version for every change."""
 
 import json
+from typing import TYPE_CHECKING
 
-from tickvault.core.contract import differences
-from tickvault.core.package import Package
-from tickvault.core.stream import Stream
 from tickvault.engines.postgres.connection import Connection, Row
+
+if TYPE_CHECKING:  # Arrow, which they bring, costs a question to the ledger more than all else
+    from tickvault.core.package import Package
+    from tickvault.core.stream import Stream
 
 COLUMNS = ("source", "stream", "version", "since slot", "columns", "changes")
 """What ``history`` shows of a version."""
@@ -17,11 +19,14 @@ class Schemas:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def note(self, package: Package) -> list[str]:
+    def note(self, package: "Package") -> list[str]:
         """Note a version where a package is the first to declare it, and return in words what changed.
 
         A package that landed before the latest version was made changes nothing, whenever it is noted.
         """
+        from tickvault.core.contract import differences
+        from tickvault.core.stream import Stream
+
         if package.declares is None:
             return []
         latest = self._db.first(
@@ -50,8 +55,10 @@ class Schemas:
             path for (path,) in self._db.rows("SELECT DISTINCT declares ->> 'lake_path' FROM data_platform.schemas")
         }
 
-    def streams(self) -> list[tuple[str, Stream]]:
+    def streams(self) -> "list[tuple[str, Stream]]":
         """Return every stream that was ever declared as it was last, with its source."""
+        from tickvault.core.stream import Stream
+
         rows = self._db.rows(
             """SELECT DISTINCT ON (source, stream) source, declares FROM data_platform.schemas
             ORDER BY source, stream, version DESC"""

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tickvault.core.errors import SinkUnavailableError
+from tickvault.core.program import pasted
+from tickvault.local import child
+from tickvault.local.edition import edition
 from tickvault.local.home import Home
 
 if TYPE_CHECKING:
@@ -80,12 +82,19 @@ class Local:
         Raises:
             SinkUnavailableError: It does not start.
         """
+        import urllib.request  # few commands wait
+
         address = f"http://{self.environment['SNOWFLAKE_HOST']}:{self.environment['SNOWFLAKE_PORT']}/healthz"
         try:
             urllib.request.urlopen(address, timeout=_START_SECONDS).close()
         except OSError as error:
             log = f"{self.environment['TICKVAULT_HOME']}/snowflake/emulator.log"
             raise SinkUnavailableError(f"the Snowflake emulator does not start; see {log}: {error}") from error
+
+    def borrow_clock(self) -> None:
+        """Have the market's time follow the wall clock again when this user is gone, however that comes."""
+        if self.line is not None:
+            self.line.ask("borrow_clock")
 
     def keep(self) -> None:
         """Have the engines outlive their user, as they do unless it was only ``passing``."""
@@ -124,13 +133,20 @@ def use(home: Home, who: str, *, idle_minutes: float, passing: bool = False) -> 
             line, started = _reached(home, idle_minutes)
             ends_with_us = passing and started
         market = Simulator(answer["market"]) if answer["market"] else None
-        local = Local(answer["environment"], market, answer["notes"], line)
+        outdated = [_outdated(home)] if answer.get("edition") != edition() else []
+        local = Local(answer["environment"], market, answer["notes"] + outdated, line)
         yield local
         ends_with_us = ends_with_us and not local.kept
     finally:
         line.close()
         if ends_with_us:
             _wait_until_gone(home)
+
+
+def _outdated(home: Home) -> str:
+    # Said, not done: a notebook or psql may be at work on them, which no supervisor counts as a user.
+    down = pasted(f"tickvault local {'--live ' if home.live else ''}down")
+    return f"these engines run the code of before an update: '{down}' ends them, the next command starts today's"
 
 
 def running(home: Home) -> Line | None:
@@ -182,18 +198,22 @@ def _reached(home: Home, idle_minutes: float) -> tuple[Line, bool]:
         with home.log.open("wb" if home.log.exists() and home.log.stat().st_size > _LOG_BYTES else "ab") as log:
             begin = log.tell()
             process = _spawn(home, idle_minutes, log)
-        deadline = time.monotonic() + _START_SECONDS
+        found: list[Line] = []
+
+        def answers() -> bool:
+            found.extend(filter(None, [running(home)]))
+            return bool(found)
+
         try:
-            while process.poll() is None and time.monotonic() < deadline:
-                if line := running(home):
-                    return line, True
-                time.sleep(0.02)
-        except BaseException:  # we were interrupted: nobody knows of it yet
-            process.terminate()
-            process.wait()
-            raise
-    said = home.log.read_bytes()[begin:].decode(errors="replace").strip()[-2000:]
-    raise SinkUnavailableError(f"the engines of {home.folder} do not start; {home.log} says: {said}")
+            child.await_start(process, answers, f"what keeps the engines of {home.folder}", ())
+        except SinkUnavailableError as error:
+            said = home.log.read_bytes()[begin:].decode(errors="replace").strip()[-2000:]
+            raise SinkUnavailableError(f"{error}; {home.log} says: {said}") from error
+        finally:
+            if not found:  # nobody knows of it yet
+                process.terminate()
+                process.wait()
+    return found[0], True
 
 
 def _spawn(home: Home, idle_minutes: float, log: IO[bytes]) -> "subprocess.Popen[bytes]":

@@ -9,6 +9,8 @@ import urllib.request
 from contextlib import suppress
 from typing import Any
 
+import requests
+
 from tickvault.core.errors import PlatformError
 from tickvault.engines.postgres.connection import Connection
 from tickvault.local import postgres
@@ -41,9 +43,8 @@ class Engines:
         self._lock = threading.Lock()
         self._server: postgres.Server | None = None
         self._emulator = Dormant("Snowflake emulator", snowflake, self._start_emulator)
-        self._dormant = [self._emulator]
-        if market:
-            self._dormant.append(Dormant("simulated market", market, spawn_market))
+        self._market = Dormant("simulated market", market, spawn_market) if market else None
+        self._dormant = [self._emulator, *([self._market] if self._market else [])]
 
     def _start_emulator(self, listening: socket.socket) -> "subprocess.Popen[bytes]":
         return spawn_emulator(self._home.folder / "snowflake", listening)
@@ -79,6 +80,14 @@ class Engines:
         environment |= postgres_environment(server.uri(DATABASE)) | {"POSTGRES_READER_USER": postgres.READER}
         environment |= Emulator("127.0.0.1", self._access.snowflake_port, 0).environment()
         return environment | (Simulator(market).environment() if market else {})
+
+    def set_clock_going(self) -> None:
+        """Have the market's time follow the wall clock again; asleep it has none of its own."""
+        if self._market and self._market.awake:
+            try:
+                Simulator(f"http://127.0.0.1:{self._market.port}").set_clock(None)
+            except requests.RequestException as error:
+                log.warning("the simulated market's clock stands still: %s", error)
 
     def mend(self) -> None:
         """Start PostgreSQL again if it ended under its users."""

@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from tickvault.core.errors import ConfigError
 from tickvault.local import child, parent
 from tickvault.simulation.server import DEFAULT_SEED, environment, listen, serve
@@ -60,6 +58,8 @@ class Simulator:
         self._call("DELETE", "requests")
 
     def _call(self, method: str, what: str, body: object = None) -> Any:
+        import requests  # costs a command that only uses the other engines a tenth of a second
+
         answer = requests.request(method, f"{self.url}/_control/{what}", json=body, timeout=_TIMEOUT)
         if answer.status_code >= 400:  # noqa: PLR2004 - HTTP's errors
             raise ConfigError(f"the simulator refuses {what}: {answer.json()['error']}")
@@ -102,6 +102,8 @@ def spawn(
 
 
 def _wait(simulator: Simulator, process: "subprocess.Popen[bytes]") -> None:
+    import requests
+
     def answers() -> bool:
         # The socket is open already: the request waits in its backlog until the server is up.
         requests.get(f"{simulator.url}/_control/health", timeout=_TIMEOUT).raise_for_status()

@@ -5,7 +5,8 @@ them: the system closes it when the user is gone, however that came. Who holds t
 supervisor; numbers of processes are for people alone, so no wrong one is ever ended.
 
 A message is a line of JSON. ``use`` (with ``who``, and ``passing`` where the engines are to end with that user unless
-it says ``keep``), ``facts``, ``end`` (with ``force`` to end them under their users).
+it says ``keep``), ``borrow_clock`` (that user stops the market's clock: it is set going when the user is gone),
+``facts``, ``end`` (with ``force`` to end them under their users).
 """
 
 import fcntl
@@ -23,6 +24,7 @@ from typing import Any
 
 from tickvault.core.errors import PlatformError
 from tickvault.local import postgres
+from tickvault.local.edition import edition
 from tickvault.local.home import Home
 from tickvault.local.running import Engines
 
@@ -42,6 +44,7 @@ class Supervisor:
 
     def __init__(self, home: Home, idle_seconds: float, engines: Engines) -> None:
         self._home, self._idle_seconds, self._engines = home, idle_seconds, engines
+        self._edition = edition()
         self._users: dict[socket.socket, str] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -78,11 +81,12 @@ class Supervisor:
                 threading.Thread(target=self._attend, args=[user], daemon=True).start()
 
     def _attend(self, user: socket.socket) -> None:
-        passing = False
+        passing = borrows = False
         with suppress(OSError, ValueError), user, user.makefile("rw", encoding="utf-8", newline="\n") as channel:
             for line in channel:
                 message = json.loads(line)
                 passing = message.get("passing", passing) and message["do"] != "keep"
+                borrows = borrows or message["do"] == "borrow_clock"
                 channel.write(json.dumps(self._answer(user, message)) + "\n")
                 channel.flush()
         with self._lock:  # it is gone, however that came
@@ -91,6 +95,9 @@ class Supervisor:
             self._last_use = time.monotonic()
             if passing and not self._users:
                 self.end()
+                return
+        if borrows:
+            self._engines.set_clock_going()
 
     def _answer(self, user: socket.socket, message: dict[str, Any]) -> dict[str, Any]:
         if message["do"] == "use":
@@ -99,7 +106,7 @@ class Supervisor:
                     return {"again": True}
                 self._users[user] = str(message["who"])
             try:
-                return self._engines.wake()
+                return self._engines.wake() | {"edition": self._edition}
             except PlatformError as error:
                 return {"error": str(error)}
         if message["do"] == "end":

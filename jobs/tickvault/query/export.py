@@ -18,11 +18,18 @@ from tickvault.engines.postgres.session import PostgresSession
 from tickvault.engines.trino import TrinoSession
 
 _TIME = pa.timestamp("us")
+_STANDARD_OUTPUT = 1
+_STANDARD_OUTPUTS = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
 class _Writer(Protocol):
     def write_table(self, table: pa.Table) -> None: ...
     def close(self) -> None: ...
+
+
+def is_standard_output(path: Path) -> bool:
+    """Tell whether a path stands for the standard output: ``-``, or one of the system's names for it."""
+    return str(path) in _STANDARD_OUTPUTS
 
 
 def export(settings: Settings, engine: str, relation: str, path: Path, form: str) -> int:
@@ -32,13 +39,15 @@ def export(settings: Settings, engine: str, relation: str, path: Path, form: str
         settings: Where the engine is.
         engine: postgres, snowflake or trino.
         relation: The relation's full name.
-        path: The file; it appears when it is complete, and a link goes on naming it. CSV may go to a pipe or a device.
+        path: The file; it appears when it is complete, and a link goes on naming it. CSV may go to a pipe, a device or
+            the standard output (``is_standard_output``).
         form: parquet or csv. Times are UTC; CSV is a ``Sheet``.
 
     Raises:
         ConfigError: The file cannot be written there.
         SinkUnavailableError: The engine does not answer, or there is no room for the file.
         TerminalError: The engine refuses the statement, for instance since there is no such relation.
+        BrokenPipeError: Whoever read the standard output has enough.
     """
     readers: dict[str, Callable[[Settings, str], Iterator[pa.Table]]] = {
         "postgres": _postgres,
@@ -54,15 +63,17 @@ def export(settings: Settings, engine: str, relation: str, path: Path, form: str
 
 
 @contextmanager
-def _placed(path: Path, form: str) -> Iterator[Path]:
+def _placed(path: Path, form: str) -> Iterator[Path | int]:
     """Give the place to write to, which becomes the file at the end; what is no regular file is written to itself."""
+    streams = is_standard_output(path)
     try:
-        place = path.resolve()
-        if place.exists() and not place.is_file():
-            if form == "parquet" or place.is_dir():
+        # Asked of the path as it is: a pipe behind /dev/fd exists, but what that link resolves to does not.
+        if streams or (path.exists() and not path.is_file()):
+            if form == "parquet" or path.is_dir():
                 raise ConfigError(f"{path} is no regular file; name one, or write CSV to a pipe")
-            yield place
+            yield _STANDARD_OUTPUT if streams else path
             return
+        place = path.resolve()
         part = place.with_name(f".{place.name}.{os.getpid()}.part")
         try:
             part.touch()
@@ -71,6 +82,8 @@ def _placed(path: Path, form: str) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # of a link that leads to itself, a RuntimeError
+        if streams and isinstance(error, BrokenPipeError):
+            raise
         reason = f"{path} cannot be written: {getattr(error, 'strerror', None) or error}"
         if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO}:
             raise SinkUnavailableError(f"{reason}; try again when there is room, or a reader") from error
@@ -78,14 +91,17 @@ def _placed(path: Path, form: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _writing(path: Path, form: str) -> Iterator[Callable[[pa.Table], None]]:
+def _writing(place: Path | int, form: str) -> Iterator[Callable[[pa.Table], None]]:
     """Give a function that writes one table after the other; the first, also an empty one, decides the columns."""
     writer: _Writer | None = None
 
     def write(table: pa.Table) -> None:
         nonlocal writer
         if writer is None:
-            writer = pq.ParquetWriter(path, table.schema) if form == "parquet" else Sheet(path, table.schema)
+            if form == "csv" or isinstance(place, int):
+                writer = Sheet(place, table.schema)
+            else:
+                writer = pq.ParquetWriter(place, table.schema)
         writer.write_table(table)
 
     try:

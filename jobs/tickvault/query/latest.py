@@ -7,9 +7,7 @@ from decimal import Decimal
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
-from tickvault.core.stream import Area
 from tickvault.core.suggestion import suggestion
-from tickvault.market import streams
 from tickvault.query.catalogue import Catalogue
 from tickvault.query.read import Ask, session
 
@@ -99,6 +97,9 @@ def _prices(catalogue: Catalogue) -> str:
     """Return the SELECT of every price there is: published, else as loaded."""
     if any(column.name == "share_factor" for column in catalogue.relations.get(_MART, ())):
         return _PUBLISHED
+    from tickvault.core.stream import Area  # they bring Arrow, which takes longer than the answer
+    from tickvault.market import streams
+
     loaded = {table for schema, table in catalogue.relations if schema == "public"}
     kinds = {"raw_cryptobars": "bar", "raw_stock_prices_yfinance": "share"}
     share = catalogue.relations.get(("public", "raw_stock_prices_yfinance"), ())

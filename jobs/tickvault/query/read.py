@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
+from tickvault.core.errors import PlatformError, TerminalError
 from tickvault.core.settings import Settings
 from tickvault.engines.postgres.connection import Connection
 from tickvault.query.statement import require_reading
@@ -46,7 +47,6 @@ def _postgres(settings: Settings) -> Iterator[Ask]:
 def _snowflake(settings: Settings) -> Iterator[Ask]:
     from tickvault.engines.snowflake.session import Connection as Snowflake
     from tickvault.engines.snowflake.session import MissingObjectError
-    from tickvault.query.missing import missing
 
     with closing(Snowflake(settings, reader=True)) as connection:
 
@@ -54,9 +54,21 @@ def _snowflake(settings: Settings) -> Iterator[Ask]:
             try:
                 return connection.ask(sql, limit)
             except MissingObjectError as error:
-                raise missing(connection, settings, sql, error) from error
+                raise _misspelt(connection.ask, settings, error) from error
 
         yield ask
+
+
+def _misspelt(ask: Ask, settings: Settings, error: PlatformError) -> PlatformError:
+    """Return what to raise of a name Snowflake does not know: it is misspelt, unless nothing is set up yet."""
+    from tickvault.query.catalogue import Catalogue
+
+    try:
+        catalogue = Catalogue.of(ask, settings, "snowflake")
+    except PlatformError:
+        return error
+    said = str(error.__cause__ or error)
+    return TerminalError(f"{said}\n{catalogue.hint(said)}".rstrip()) if catalogue.relations else error
 
 
 @contextmanager

@@ -4,9 +4,7 @@ import re
 
 from tickvault.core.errors import ConfigError
 from tickvault.core.settings import Settings
-from tickvault.core.stream import Area
 from tickvault.core.suggestion import suggestion
-from tickvault.market import streams
 from tickvault.query.read import read
 
 _PUBLIC = ("marts", "semantic")
@@ -61,6 +59,9 @@ def _known(settings: Settings, engine: str) -> dict[str, str]:
     _, rows = read(settings, engine, sql, 10_000)
     found = {str(table).lower(): f"{prefix}{schema}.{table}" for schema, table in rows}
     if engine == "snowflake":  # raw tables by the names they have elsewhere, too
+        from tickvault.core.stream import Area  # they bring Arrow, which the other engines' answers do without
+        from tickvault.market import streams
+
         area = {Area.BATCH: settings.snowflake_schema, Area.PRICES: settings.snowflake_schema_staging}
         for stream in streams.ALL:
             found.setdefault(stream.name, f"{prefix}{area[stream.area]}.{stream.warehouse_table}")

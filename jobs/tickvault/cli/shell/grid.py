@@ -1,5 +1,6 @@
 """Draws rows for a terminal: a table, or a record per row where a table would be wider than the terminal."""
 
+import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     """Return the lines of a table: header, rule, rows; numbers stand right."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = _widths(columns, cells)
-    right = [_numeric([row[index] for row in rows]) for index in range(len(columns))]
+    right = [is_numeric([row[index] for row in rows]) for index in range(len(columns))]
     lines = [_GAP.join(_padded(name, width) for name, width in zip(columns, widths, strict=True))]
     lines.append("-+-".join("-" * width for width in widths))
     for row in cells:
@@ -35,15 +36,28 @@ def breadth(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
     return sum(widths) + len(_GAP) * max(0, len(widths) - 1)
 
 
-def cell(value: Any) -> str:
-    """Write a value on one line: a null as nothing, a decimal without exponent, a control character as its escape."""
+def text(value: Any) -> str:
+    """Write a value as SQL does: a null as nothing, a boolean as true or false, a decimal without exponent.
+
+    PostgreSQL gives a decimal zero as ``0E-10``. Lists and objects are written in JSON.
+    """
     if value is None:
         return ""
-    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=text, ensure_ascii=False)
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _numeric(values: Sequence[Any]) -> bool:
+def cell(value: Any) -> str:
+    """Write a value on one line: a control character as its escape."""
+    written = text(value)
+    return written if written.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in written)
+
+
+def is_numeric(values: Sequence[Any]) -> bool:
+    """Tell whether there is a value and all are numbers, so that they stand right."""
     known = [value for value in values if value is not None]
     return bool(known) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in known)
 

@@ -1,4 +1,4 @@
-"""The one place that reads the environment.
+"""The one place that reads the environment; only ``core.program`` hands on how it was called.
 
 Field names are the environment variables of the reference documents, lower case. One module beside this per part;
 ``docs/settings.md`` and ``.env.example`` are made from the parts (``tickvault settings``), and a test holds them to it.
