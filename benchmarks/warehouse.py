@@ -40,7 +40,7 @@ from tickvault.market import streams  # noqa: E402
 from tickvault.warehouse.target import TARGETS, target  # noqa: E402
 
 FIVE_MINUTES = ("raw_cryptoprices_binance+", "raw_cryptoprices_coingecko+")
-SHOWN = 12
+SHOWN = 16
 MADE_AT_MOST = 150_000
 
 
@@ -133,6 +133,7 @@ def main() -> None:
             with Ledger.open(settings):  # which makes its tables
                 note(settings, options.target, "first")
             measure("first build, with parsing", variables, options.target)
+            nodes(settings)
             measure("the same again (--force)", variables, options.target, "--force")
             nodes(settings)
             quotes = tables["raw_cryptoprices_binance"].to_pylist()[:50]

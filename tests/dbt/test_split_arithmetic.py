@@ -12,8 +12,12 @@ from warehouse import Dbt, Postgres, Snowflake, Trino, Warehouse
 
 from tickvault.local.snowflake.process import Emulator
 
-RATIOS = [Fraction(n, m) for n, m in ((2, 1), (3, 2), (20, 1), (7, 5), (4, 3), (1, 3), (3, 4), (1, 20), (1, 25_000), (3, 7))]
-RESCALED = "select n, {{ rescaled('value', 'factor', 'price') }} from (select {{ as_type('amount', 'price') }} as value,"
+RATIOS = [
+    Fraction(n, m) for n, m in ((2, 1), (3, 2), (20, 1), (7, 5), (4, 3), (1, 3), (3, 4), (1, 20), (1, 25_000), (3, 7))
+]
+RESCALED = (
+    "select n, {{ rescaled('value', 'factor', 'price') }} from (select {{ as_type('amount', 'price') }} as value,"
+)
 RESCALED += " {{ as_type('told', 'price') }} as factor, n from (ROWS) told) typed order by n"
 DIVIDED = "select n, {{ quotient('one', 'other') }}, {{ exact_factor('share_factor') }} from ("
 DIVIDED += "select {{ as_type('amount', 'price') }} as one, {{ as_type('told', 'price') }} as other, n,"
@@ -21,7 +25,9 @@ DIVIDED += " {{ as_type('shares', 'float') }} as share_factor from (ROWS) told) 
 
 
 def _answer(warehouse: Warehouse, folder: Path, template: str, rows: Sequence[dict[str, str]]) -> list[list[Decimal]]:
-    columns = [", ".join(f"{value} as {name}" for name, value in {"n": str(n), **row}.items()) for n, row in enumerate(rows)]
+    columns = [
+        ", ".join(f"{value} as {name}" for name, value in {"n": str(n), **row}.items()) for n, row in enumerate(rows)
+    ]
     inline = template.replace("ROWS", " union all ".join(f"select {one}" for one in columns))
     done = Dbt(warehouse, folder).run("compile", "--no-introspect", "--inline", inline)
     answer = warehouse.query(done.result.results[0].node.compiled_code)
@@ -30,27 +36,26 @@ def _answer(warehouse: Warehouse, folder: Path, template: str, rows: Sequence[di
 
 def _amounts() -> list[Decimal]:
     rng = random.Random(11)
-    told = [Decimal("1234567.8912345678"), Decimal("187.3800048828125"), Decimal("0.00000000005"), Decimal("99999999999")]
+    told = [Decimal("1234567.8912345678"), Decimal("187.3800048828125"), Decimal("0.00000000005"), Decimal(99999999999)]
     return told + [Decimal(rng.randrange(10**16, 10**18)).scaleb(-10) for _ in range(20)]
 
 
-def check(warehouse: Warehouse, folder: Path) -> None:
+def check_rescaled(warehouse: Warehouse, folder: Path) -> None:
     asked = [(amount, decimal(ratio, 18)) for amount in _amounts() for ratio in RATIOS]
-    found = _answer(warehouse, folder, RESCALED, [
-        {"amount": f"cast('{amount}' as decimal(38,18))", "told": f"cast('{told}' as decimal(38,18))"}
-        for amount, told in asked
-    ])  # fmt: skip
+    found = _answer(warehouse, folder, RESCALED, [{"amount": _cast(one), "told": _cast(told)} for one, told in asked])
     assert len(found) == len(asked) == 240
     for (amount, told), (value,) in zip(asked, found, strict=True):
         right = Fraction(amount) * Fraction(told)
-        slack = Fraction(6, 10**13) if told != round(told, 12) else 0  # a third's last six digits are cut from the rest
+        slack = Fraction(6, 10**13) if told != round(told, 12) else 0  # of the rest, a third's last six digits are cut
         assert abs(Fraction(value) - right) <= Fraction(1, 2 * 10**10) + slack, (amount, told, value)
-        assert slack or value == decimal(Fraction(int(right * 10**10 + Fraction(1, 2)), 10**10), 10), (amount, told, value)
+        half_up = Fraction(int(right * 10**10 + Fraction(1, 2)), 10**10)
+        assert slack or Fraction(value) == half_up, (amount, told, value)
 
+
+def check_quotients(warehouse: Warehouse, folder: Path) -> None:
     pairs = [(one, other) for one in RATIOS for other in RATIOS]
     found = _answer(warehouse, folder, DIVIDED, [
-        {"amount": f"cast('{decimal(one, 18)}' as decimal(38,18))", "told": f"cast('{decimal(other, 18)}' as decimal(38,18))",
-         "shares": _as_shares(one)}
+        {"amount": _cast(decimal(one, 18)), "told": _cast(decimal(other, 18)), "shares": _as_shares(one)}
         for one, other in pairs
     ])  # fmt: skip
     for (one, other), (quotient, factor) in zip(pairs, found, strict=True):
@@ -58,6 +63,15 @@ def check(warehouse: Warehouse, folder: Path) -> None:
         assert abs(Fraction(quotient) - right) <= Fraction(6, 10**19) + right / 10**24, (one, other, quotient)
         nine = Fraction(decimal(one, 9)) if one >= 1 else 1 / Fraction(decimal(1 / one, 9))
         assert factor == decimal(nine, 18), (one, factor)
+
+
+def check(warehouse: Warehouse, folder: Path) -> None:
+    check_rescaled(warehouse, folder)
+    check_quotients(warehouse, folder)
+
+
+def _cast(value: Decimal) -> str:
+    return f"cast('{value}' as decimal(38,18))"
 
 
 def _as_shares(ratio: Fraction) -> str:
