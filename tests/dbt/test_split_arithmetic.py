@@ -68,6 +68,18 @@ def check_quotients(warehouse: Warehouse, folder: Path) -> None:
 def check(warehouse: Warehouse, folder: Path) -> None:
     check_rescaled(warehouse, folder)
     check_quotients(warehouse, folder)
+    check_huge(warehouse, folder)
+
+
+def check_huge(warehouse: Warehouse, folder: Path) -> None:
+    """A source's slip must not stop a build: what a column can hold can be brought over a split."""
+    amounts = [Decimal("1e12"), Decimal("9999999999999999.4999999999"), Decimal("1e26")]
+    asked = [(amount, told) for amount in amounts for told in (Decimal(4), Decimal("1.4"), Decimal("0.05"))]
+    rows = [{"amount": f"cast('{amount:f}' as decimal(38,10))", "told": _cast(told)} for amount, told in asked]
+    found = _answer(warehouse, folder, RESCALED.replace("'price') }} as value", "'number') }} as value").replace(
+        "'factor', 'price'", "'factor', 'number'"), rows)  # fmt: skip
+    for (amount, told), (value,) in zip(asked, found, strict=True):
+        assert Fraction(value) == Fraction(round(amount, 1)) * Fraction(told), (amount, told, value)
 
 
 def _cast(value: Decimal) -> str:
