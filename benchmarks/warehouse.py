@@ -98,7 +98,7 @@ def note(settings: Settings, name: str, package: str) -> None:
 
 
 def nodes(settings: Settings) -> None:
-    """Print the slowest nodes of the newest whole build."""
+    """Print the slowest nodes of the newest whole build, and what adds trades up or keeps their states."""
     with Connection.open(settings) as connection:
         rows = connection.rows(
             """SELECT kind, node, seconds, rows, count(*) OVER (), sum(seconds) OVER () FROM data_platform.models
@@ -107,8 +107,9 @@ def nodes(settings: Settings) -> None:
         )
     if rows:
         print(f"\n{rows[0][4]} nodes, {rows[0][5]:.1f} s of statements; the slowest:")
-    for kind, node, seconds, count, *_ in rows[:SHOWN]:
-        print(f"  {kind:<6} {node:<52} {seconds:7.2f} s {'' if count is None else f'{count:>12,} rows'}")
+    for place, (kind, node, seconds, count, *_) in enumerate(rows):
+        if place < SHOWN or (kind == "model" and node.startswith(("sat_", "semantic_positions"))):
+            print(f"  {kind:<6} {node:<52} {seconds:7.2f} s {'' if count is None else f'{count:>12,} rows'}")
 
 
 def main() -> None:
@@ -133,6 +134,7 @@ def main() -> None:
             with Ledger.open(settings):  # which makes its tables
                 note(settings, options.target, "first")
             measure("first build, with parsing", variables, options.target)
+            nodes(settings)
             measure("the same again (--force)", variables, options.target, "--force")
             nodes(settings)
             quotes = tables["raw_cryptoprices_binance"].to_pylist()[:50]

@@ -114,11 +114,11 @@ def _start(folder: Path, network: str, containers: list[str]) -> Lakehouse:
         file.write_text(content.lstrip())
         _docker("cp", str(file), f"{trino}:/etc/trino/catalog/{name}.properties")
     _docker("start", postgres, minio)
-    _await("PostgreSQL", lambda: _prepare_postgres(_port(postgres, 5432)))
-    _await("MinIO", lambda: _make_bucket(_port(minio, 9000)))
+    _await(lambda: _prepare_postgres(_port(postgres, 5432)), lambda: _said("PostgreSQL", postgres))
+    _await(lambda: _make_bucket(_port(minio, 9000)), lambda: _said("MinIO", minio))
     _docker("start", trino)
     port = _port(trino, 8080)
-    _await("Trino", lambda: _answers(port))
+    _await(lambda: _answers(port), lambda: _said("Trino", trino))
     return Lakehouse(port, _port(postgres, 5432))
 
 
@@ -156,16 +156,39 @@ def _answers(port: int) -> None:
     cursor.fetchall()
 
 
-def _await(what: str, attempt: Callable[[], None], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
+def _await(attempt: Callable[[], None], said: Callable[[], str], quiet: float = 120, longest: float = 1200) -> None:
+    """Try until it works, while what is awaited says something new.
+
+    Args:
+        attempt: Raises while it does not work.
+        said: Returns the last word of what is awaited; raises where it has ended.
+        quiet: For how many seconds it may say nothing new, nor fail in another way; a busy machine is slow, not silent.
+        longest: How many seconds it may take in all.
+    """
+    began = heard = time.monotonic()
+    last = ""
     while True:
         try:
             return attempt()
         except Exception as error:
             # Each driver has its own errors for «not up yet»; the last one is shown when time is up.
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{what} did not come up within {seconds:.0f} s") from error
+            now, word = time.monotonic(), f"{said()}\n{type(error).__name__}"
+            if word != last:
+                heard, last = now, word
+            if now - heard > quiet or now - began > longest:
+                raise RuntimeError(
+                    f"not up after {now - began:.0f} s, and {now - heard:.0f} s without news: {word}"
+                ) from error
             time.sleep(0.3)
+
+
+def _said(what: str, container: str) -> str:
+    """Return what a container logged last, with its time."""
+    logged = _docker("logs", "--tail", "1", "--timestamps", container, check=False)
+    word = f"{what}: {(logged.stdout + logged.stderr).strip()}"
+    if _docker("inspect", "--format", "{{.State.Running}}", container).stdout.strip() != "true":
+        raise RuntimeError(f"{word}\n{what} has ended")
+    return word
 
 
 def _port(container: str, port: int) -> int:

@@ -42,6 +42,11 @@ cast({{ name }} as {{ sql_type(type) }}){{ ' collate "C"' if sql_type(type) == '
 {%- endif -%}
 {%- endmacro %}
 
+{# Text that comes later is in the order of its bytes too. #}
+{% macro postgres__stored_type(type) -%}
+{{ sql_type(type) }}{{ ' collate "C"' if sql_type(type) == 'varchar' }}
+{%- endmacro %}
+
 {# Two inserts at once would each miss what the other inserts: a session that is still at it is waited for. #}
 {% macro postgres__hold(relation) -%}
 {%- call statement('hold') -%}lock table {{ relation }} in share row exclusive mode{%- endcall -%}

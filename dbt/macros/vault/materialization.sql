@@ -17,7 +17,7 @@
     {%- set held = found | map(attribute='name') | map('lower') | list -%}
     {%- do widen_prices(relation, found, columns) -%}
     {%- for name, type in columns.items() if name not in held -%}
-      {%- call statement('add_' ~ name) -%}alter table {{ relation }} add column {{ name }} {{ sql_type(type) }}{%- endcall -%}
+      {%- call statement('add_' ~ name) -%}alter table {{ relation }} add column {{ name }} {{ stored_type(type) }}{%- endcall -%}
     {%- endfor -%}
     {%- do hold(relation) -%}
     {%- call statement('main') -%}
@@ -58,6 +58,15 @@ select {{ columns | join(', ') }} from (
 {# Make a table anew by one statement; what an engine has to bring, in macros/engine/. #}
 {% macro replace_table(relation, sql) -%}
   {{ return(adapter.dispatch('replace_table', 'tickvault')(relation, sql)) }}
+{%- endmacro %}
+
+{# The type of a column that a table gets later; what an engine has to add to it, in macros/engine/. #}
+{% macro stored_type(type) -%}
+  {{ return(adapter.dispatch('stored_type', 'tickvault')(type)) }}
+{%- endmacro %}
+
+{% macro default__stored_type(type) -%}
+{{ sql_type(type) }}
 {%- endmacro %}
 
 {# Keep others from inserting until this transaction ends, where the engine would let them; in macros/engine/. #}

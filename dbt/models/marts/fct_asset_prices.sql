@@ -58,11 +58,8 @@ converted as (
         pe_ratio,
         avg_volume,
         coalesce(splits.share_factor, 1) as share_factor,
-        coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1) as known_factor,
-        coalesce(
-            nullif(cast(split_factor as double precision), 0),
-            coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1)
-        ) as read_factor,
+        nullif(split_factor, 0) as told_factor,
+        {{ exact_factor('(coalesce(newest.share_factor, 1) / coalesce(splits.share_factor, 1))') }} as known_factor,
         valid.record_source,
         valid.load_timestamp,
         valid.package_id
@@ -72,6 +69,17 @@ converted as (
         on valid.asset_hk = newest.asset_hk and newest.valid_to = cast('9999-12-31' as date)
 ),
 
+factored as (
+    select
+        converted.*,
+        {{ quotient('1', 'read_factor') }} as volume_factor,
+        {{ quotient('read_factor', 'known_factor') }} as adjusted_factor
+    from (
+        select converted.*, coalesce(told_factor, known_factor) as read_factor
+        from converted
+    ) converted
+),
+
 traded as (
     select
         asset_hk, source, price_kind, price_date, quoted_at, observed_at, quote_currency, price_unit, stock_splits,
@@ -79,11 +87,11 @@ traded as (
         {{ rescaled(name, 'read_factor', 'price') }} as {{ name }},
         {%- endfor %}
         {{ rescaled('dividends', 'read_factor', 'number') }} as dividends,
-        {{ rescaled('adj_close_price', 'read_factor / known_factor', 'price') }} as adj_close_price,
-        {{ rescaled('volume', '1 / read_factor', 'number') }} as volume,
+        {{ rescaled('adj_close_price', 'adjusted_factor', 'price') }} as adj_close_price,
+        {{ rescaled('volume', 'volume_factor', 'number') }} as volume,
         quote_volume, share_factor, market_cap, pe_ratio, week_52_high, week_52_low, avg_volume,
         record_source, load_timestamp, package_id
-    from converted
+    from factored
 ),
 
 classed as (

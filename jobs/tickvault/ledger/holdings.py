@@ -17,6 +17,7 @@ class Noted:
     identity: str
     accepted: int
     lost: str | None
+    changes: str
 
 
 class Holdings:
@@ -29,11 +30,11 @@ class Holdings:
         """Return what is noted of a stream's table."""
         row = self._db.first(
             f"""SELECT columns, CASE WHEN counted_at > now() - {_COUNTED} THEN identity ELSE '' END,
-                rows_accepted, lost
+                rows_accepted, lost, changes
             FROM data_platform.holdings WHERE sink = %s AND target = %s AND stream = %s""",
             *(sink, target or "", stream),
         )
-        return Noted(frozenset(row[0]), *row[1:]) if row else Noted(frozenset(), "", 0, None)
+        return Noted(frozenset(row[0]), *row[1:]) if row else Noted(frozenset(), "", 0, None, "")
 
     def streams(self, sink: str, target: str | None) -> list[str]:
         """Return the streams of which a table is noted."""
@@ -60,12 +61,14 @@ class Holdings:
     def note(self, sink: str, target: str | None, stream: str, held: Holding, lost: str | None) -> None:
         """Note what a table is now; ``lost`` stays until it is said that the loss is mended."""
         self._db.run(
-            """INSERT INTO data_platform.holdings AS h (sink, target, stream, table_name, columns, identity, lost)
-            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sink, target, stream) DO UPDATE SET
+            """INSERT INTO data_platform.holdings AS h
+                (sink, target, stream, table_name, columns, identity, changes, lost)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sink, target, stream) DO UPDATE SET
                 table_name = EXCLUDED.table_name, columns = EXCLUDED.columns, identity = EXCLUDED.identity,
-                lost = coalesce(h.lost, EXCLUDED.lost),
+                changes = EXCLUDED.changes, lost = coalesce(h.lost, EXCLUDED.lost),
                 counted_at = CASE WHEN %s THEN now() ELSE h.counted_at END""",
-            *(sink, target or "", stream, held.table, sorted(held.columns), held.identity, lost, held.rows is not None),
+            *(sink, target or "", stream, held.table, sorted(held.columns), held.identity),
+            *(held.changes if held.has_changes else "", lost, held.rows is not None),
         )
 
     def mended(self, sink: str, target: str | None, stream: str) -> None:

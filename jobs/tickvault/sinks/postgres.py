@@ -21,7 +21,7 @@ from tickvault.engines.changes import REPLACED_AT
 from tickvault.engines.postgres.errors import RetryableError
 from tickvault.engines.postgres.merge import merge
 from tickvault.engines.postgres.session import PostgresSession
-from tickvault.engines.postgres.tables import change_tables, prepare, stage, table
+from tickvault.engines.postgres.tables import change_tables, changes, prepare, stage, table
 from tickvault.lake import Lake
 from tickvault.ledger import Ledger
 from tickvault.sinks import Sink
@@ -98,11 +98,13 @@ class PostgresSink(Sink):
             rows = None
             if not columns or not now or now != identity:
                 rows = int(session.rows(f"SELECT count(*) FROM {name}")[0][0]) if columns else 0
+            before = "".join(str(one) for (one,) in session.rows(_IDENTITY, changes(stream)))
+            has_changes = bool(before and session.rows(f"SELECT 1 FROM {changes(stream)} LIMIT 1"))
             session.commit()
         except BaseException:
             self.close()
             raise
-        return Holding(name, columns, now, rows)
+        return Holding(name, columns, now, rows, before, has_changes)
 
     def forget(self, stream: Stream) -> None:
         """Take a stream's loads back; see ``Sink.forget``."""

@@ -91,13 +91,17 @@ class SnowflakeSink(Sink):
         """Say what a stream's table is now; Snowflake knows how many rows without reading them."""
         _ = identity
         name = self.names.table(stream)
-        columns = self._run(
-            f"SELECT LOWER(COLUMN_NAME) FROM {self.names.database}.INFORMATION_SCHEMA.COLUMNS"
-            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-            *(self.names.schema_of(stream), stream.warehouse_table),
+        before = self.names.changes(stream)
+        found = self._run(
+            f"SELECT TABLE_NAME, LOWER(COLUMN_NAME) FROM {self.names.database}.INFORMATION_SCHEMA.COLUMNS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME IN (%s, %s)",
+            *(self.names.schema_of(stream), stream.warehouse_table, before.rsplit(".", 1)[1]),
         )
+        columns = frozenset(str(column) for table, column in found if table == stream.warehouse_table)
+        changes = before if len(found) > len(columns) else ""
         rows = int(str(self._run(f"SELECT COUNT(*) FROM {name}")[0][0])) if columns else 0
-        return Holding(name, frozenset(str(column) for (column,) in columns), "", rows)
+        has_changes = bool(changes and self._run(f"SELECT 1 FROM {changes} LIMIT 1"))
+        return Holding(name, columns, "", rows, changes, has_changes)
 
     def forget(self, stream: Stream) -> None:
         """Take a stream's loads back; see ``Sink.forget``."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from tickvault.core.errors import ConfigError, LoadRejectedError
+from tickvault.core.holding import Holding
 from tickvault.core.stream import Stream
 from tickvault.lake import Lake
+from tickvault.ledger.holdings import Noted
 from tickvault.runs.session import Session
 from tickvault.sinks import Sink
 from tickvault.transfer import catalog
@@ -29,16 +31,13 @@ class Holdings:
     def compare(self, stream: Stream) -> LoadRejectedError | None:
         """Return what a table has lost since a load left it, None where nothing is; it is remembered until mended.
 
-        A table is counted when it was emptied or made anew, and once a day; a target that knows its numbers always.
+        A table is counted when it was emptied or made anew, and once a day; a target that knows its numbers always. Of
+        a change table only that all of it went is seen: retention takes rows from it too.
         """
         ledger, key = self.session.ledger.holdings, (self.sink.name, self._target, stream.name)
         noted = ledger.noted(*key)
         held = self.sink.held(stream, noted.identity)
-        lost = noted.lost
-        if lost is None and (gone := sorted(noted.columns - held.columns)) and held.columns:
-            lost = f"the columns {', '.join(gone)} are gone, with what was loaded into them"
-        if lost is None and held.rows is not None and (loaded := ledger.expected(*key, held.table)) > held.rows:
-            lost = f"{held.rows} rows are there and {loaded} were loaded"
+        lost = noted.lost or self._lost(noted, held, stream.name)
         if lost is None:
             return None
         ledger.note(*key, held, lost)
@@ -46,6 +45,18 @@ class Holdings:
             f"{held.table} has lost what the ledger says is in it: {lost}. To load it again from the lake: tickvault"
             f" load {self.sink.name} --again {stream.name}; to leave it as it is: --accept {stream.name}"
         )
+
+    def _lost(self, noted: Noted, held: Holding, stream: str) -> str | None:
+        if held.columns and (gone := sorted(noted.columns - held.columns)):
+            return f"the columns {', '.join(gone)} are gone, with what was loaded into them"
+        loaded = self.session.ledger.holdings.expected
+        if held.rows is not None and (rows := loaded(self.sink.name, self._target, stream, held.table)) > held.rows:
+            return f"{held.rows} rows are there and {rows} were loaded"
+        emptied = held.changes and held.changes != noted.changes and not held.has_changes
+        if noted.changes and (emptied or not held.changes):
+            how = "was emptied" if emptied else "is gone"
+            return f"its change table {how}, and with it what rows were before, as far as the lake does not have it"
+        return None
 
     def note(self, stream: Stream) -> None:
         """Note a table as a load leaves it."""

@@ -6,7 +6,7 @@ from tickvault.engines.postgres.connection import Connection
 
 STEPS = (
     *("ledger", "alerts", "warehouse", "targets", "history", "schemas", "retention"),
-    *("guards", "holdings", "supersessions"),
+    *("guards", "holdings", "supersessions", "changes_held"),
 )
 """Names of the steps in order; each is ``<name>.sql`` beside this file and is never changed once released."""
 
