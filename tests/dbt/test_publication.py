@@ -124,9 +124,10 @@ def test_builds_in_the_emulator(
     assert made.warehouse.query("SELECT sum(transactions) FROM semantic.metric_transactions")[0][0] == 41
 
 
-def test_builds_on_postgres(postgres_database: str, tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
-    made = shop(Postgres(postgres_database), postgres_database, tmp_path, make_settings, small())
-    a_day_of_builds(made, lambda: Postgres(postgres_database))
+def test_builds_on_postgres(postgres_uri: str, tmp_path: Path, make_settings: Callable[..., Settings]) -> None:
+    warehouse = Postgres.fresh(postgres_uri, "publication")
+    made = shop(warehouse, warehouse.postgres, tmp_path, make_settings, small())
+    a_day_of_builds(made, lambda: Postgres(warehouse.postgres))
     assert made.generations() == 2
     noted = made.ledger("SELECT count(*) FROM data_platform.publication WHERE mart = 'dim_company'")
     assert noted == [(1,)], "what has not changed is not published again"

@@ -90,6 +90,7 @@ def test_an_interrupt_cancels_the_statement_at_the_server_and_the_session_goes_o
 
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(123)%' AND pid <> pg_backend_pid()"
     running += " AND state = 'active'"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as it is where a person asks, whatever ran here before
     with session(settings, "postgres") as ask:
         impatient = threading.Thread(target=interrupt)
         impatient.start()

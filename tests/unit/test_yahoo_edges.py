@@ -365,6 +365,18 @@ def test_a_missing_day_is_asked_for_until_it_comes(market, read, how):
     assert "revised" not in healed.detail
 
 
+def test_a_day_long_before_what_was_asked_for_is_put_aside_and_its_own_day_is_a_gap(market, read, monkeypatch):
+    week(market)
+    lost, stamp = date(2026, 11, 18), market.stamp
+    monkeypatch.setattr(market, "stamp", lambda day: 0 if day == lost else stamp(day))
+    answer = read()
+    assert lost not in answer.days
+    assert min(answer.days) >= date(2026, 11, 6)
+    assert [(r.column, r.reason[:18]) for r in answer.rejects] == [("date", "date is 1969-12-31")]
+    assert answer.cursor["AAPL:first"]["date"] > "2026-11-01"
+    assert list(answer.cursor["AAPL:gaps"]) == ["2026-11-18"]
+
+
 def test_a_missing_day_is_given_up_with_a_reason_and_still_heals_by_itself(market, read):
     week(market, (1.0, 2.0, 3.0, None, 5.0))
     cursor = read().cursor

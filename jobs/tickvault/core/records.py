@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -53,13 +53,18 @@ class RecordBuilder:
         self._latest = now + TOLERANCE
         self._parsers = {f.name: parser(f) for f in stream.schema}
         self._cursor = stream.schema.get_field_index(stream.cursor_field) if stream.cursor_field else None
+        self._day = stream.schema.get_field_index("date")
         self._duplicates = Duplicates(stream)
 
-    def build(self, rows: Iterable[Row]) -> Records:
+    def build(self, rows: Iterable[Row], first: date | None = None) -> Records:
         """Build a batch from dicts with the stream's column names; a column left out is null.
 
         A record whose key was seen before is dropped when it is the same word for word, else put aside: nobody can
         tell which of the two is right.
+
+        Args:
+            rows: The records.
+            first: Where they are of days, the earliest that may come: one long before what was asked for is a mistake.
 
         Raises:
             SchemaMismatchError: A row has a column that the stream does not.
@@ -70,7 +75,7 @@ class RecordBuilder:
         rejects: dict[int, Reject] = {}
         for position, row in enumerate(rows):
             try:
-                values.append(self._values(self._labelled(row)))
+                values.append(self._values(self._labelled(row), first))
             except _UnfitError as unfit:
                 rejects[position] = self._reject(row, unfit)
             else:
@@ -93,7 +98,7 @@ class RecordBuilder:
     def _labelled(self, row: Row) -> Row:
         return {**row, "source": f"{row['source']}{self._origin}"} if self._origin and row.get("source") else row
 
-    def _values(self, row: Row) -> tuple[Any, ...]:
+    def _values(self, row: Row, first: date | None) -> tuple[Any, ...]:
         values = []
         for name, parse in self._parsers.items():
             try:
@@ -111,6 +116,10 @@ class RecordBuilder:
         if time is not None and time > self._latest:
             name = self.stream.cursor_field or ""
             raise _UnfitError(name, f"{name} is {time.isoformat()}, which lies in the future")
+        if first is not None and (day := values[self._day]) is not None and day < first:
+            raise _UnfitError(
+                "date", f"date is {day.isoformat()}, long before {first.isoformat()}: it was not asked for"
+            )
         return tuple(values)
 
     def _contradiction(self, batch: pa.RecordBatch, row: int) -> "_UnfitError":

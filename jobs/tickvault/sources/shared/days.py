@@ -29,6 +29,8 @@ PATIENCE = timedelta(days=14)
 """How long a missing day is asked for."""
 _REMEMBERED = timedelta(days=400)
 """How long a day that was given up is shown."""
+_LENIENCE = timedelta(days=7)
+"""How much earlier than asked a day may be: a provider may count in weeks, or in another zone."""
 _STALE_DAYS = 3
 """How many of the newest days may be missing before a symbol counts as stale."""
 _MEASURES = ("market_cap", "pe_ratio", "week_52_high", "week_52_low", "avg_volume")
@@ -138,7 +140,7 @@ def daily(
     Returns:
         Its outcome is FAILED where nothing new fits, or where the newest days have been missing for a while.
     """
-    records = builder.build(rows)
+    records = builder.build(rows, past.begin - _LENIENCE)
     came = {row["date"]: row for row in records.batch.to_pylist()}
     gaps = _gaps(past, came, expected)
     cursor = _cursor(builder.stream, past, came, gaps)
