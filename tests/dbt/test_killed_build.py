@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 import raw_data
@@ -163,6 +164,7 @@ LONG = "SELECT COUNT(*) FROM (SELECT UNNEST(RANGE(1000000)) a) x, (SELECT UNNEST
 
 
 def test_the_emulator_ends_a_statement_with_its_client(emulator: Emulator) -> None:
+    """The statement would go on for half a minute, at the speed of the one before, and then have its row."""
     warehouse = Snowflake(emulator.environment(), f"GONE_{datetime.now(UTC):%H%M%S%f}")
     warehouse.query("CREATE TABLE RAW.T (i INT)")
     began = time.monotonic()
@@ -175,13 +177,13 @@ def test_the_emulator_ends_a_statement_with_its_client(emulator: Emulator) -> No
             port={emulator.port}, protocol="http", database="{warehouse.database}")
         k = c.cursor()
         print("ready", flush=True)
-        k.execute("INSERT INTO RAW.T {LONG.format(1500)}")
+        k.execute("INSERT INTO RAW.T {LONG.format(int(300 * 30 / seconds))}")
         """
     )
-    time.sleep(min(1.0, seconds))
+    time.sleep(1)
     child.kill()
     child.wait()
-    time.sleep(seconds * 7 + 1)
+    _until_idle(psutil.Process(emulator.pid))
     assert warehouse.query("SELECT COUNT(*) FROM RAW.T") == [(0,)]
 
 
@@ -285,3 +287,13 @@ def _until(true: Callable[[], bool], seconds: float = 120) -> None:
     while not true():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.1)
+
+
+def _until_idle(process: psutil.Process) -> None:
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        before = sum(process.cpu_times()[:2])
+        time.sleep(1)
+        if sum(process.cpu_times()[:2]) - before < 0.1:
+            return
+    pytest.fail("it never comes to rest")
