@@ -281,7 +281,13 @@ class Trino(RawPostgres):
         return _columns(self, relation, "lake.information_schema")
 
     def reset(self) -> None:
-        """Drop everything that dbt built."""
+        """Drop everything that dbt built, and the changes that raw tables of before had."""
+        with psycopg.connect(self.postgres, autocommit=True) as connection:
+            for (table,) in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall():
+                if table.endswith(CHANGES):
+                    connection.execute(f"DROP TABLE {table}".encode())
         for schema, table, kind in self.query(
             "SELECT table_schema, table_name, table_type FROM lake.information_schema"
             ".tables WHERE table_schema NOT IN ('information_schema', 'system')"
