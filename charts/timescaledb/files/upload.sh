@@ -6,5 +6,6 @@ taken=$(date -u +%Y%m%dT%H%M%SZ)
 for database in $DATABASES; do
   mc cp --quiet "/scratch/$database.dump" "lake/$BUCKET/$PREFIX/$taken/$database.dump"
 done
-echo "$taken" | mc pipe --quiet "lake/$BUCKET/$PREFIX/LATEST"
+echo "$taken" >/scratch/LATEST  # a pipe, whose length nobody knows, takes parts of half a gigabyte
+mc cp --quiet /scratch/LATEST "lake/$BUCKET/$PREFIX/LATEST"
 echo "backup $taken is in $BUCKET/$PREFIX/$taken/"
