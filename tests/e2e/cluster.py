@@ -78,12 +78,13 @@ class Cluster:
         return "local" if values.get("kafka", {}).get("enabled") else "minimal"
 
     def start(self, cronjob: str, *, env: Mapping[str, str] | None = None, memory: str = "", retries: int = -1) -> str:
-        """Make a Job from a CronJob, as a person does; changed where a test needs it. Returns its name."""
+        """Make a Job from a CronJob, as a person does; changed where a test needs it. Returns its name.
+
+        A busy API server may make a Job and lose its answer; kubectl then asks again and finds the name taken. What a
+        person reads as "it is there" is said by `apply`, which makes a Job once, however often it is asked.
+        """
         name = f"{cronjob}-e2e-{self.run}-{secrets.token_hex(2)}"
         create = ("create", "job", f"--from=cronjob/{cronjob}", name)
-        if not env and not memory and retries < 0:
-            self.kubectl(*create)
-            return name
         job = json.loads(self.kubectl(*create, "--dry-run=client", "--output", "json"))
         container = job["spec"]["template"]["spec"]["containers"][0]
         kept = [entry for entry in container["env"] if entry["name"] not in (env or {})]
@@ -93,7 +94,7 @@ class Cluster:
             container["resources"]["requests"]["memory"] = memory
         if retries >= 0:
             job["spec"]["backoffLimit"] = retries
-        self.kubectl("create", "--filename", "-", text=json.dumps(job))
+        self.kubectl("apply", "--server-side", "--filename", "-", text=json.dumps(job))
         return name
 
     def end_of(self, job: str, seconds: float = 300) -> Ended:
