@@ -439,7 +439,7 @@ def test_an_answer_that_drips_in_ends_with_its_deadline(client, pieces):
         started = monotonic()
         with pytest.raises(SourceUnavailableError):
             client.get_json(slow, f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        assert 0.7 < monotonic() - started < 60, "else it would drip for ever"
+        assert monotonic() - started < 60, "else it would drip for ever"
 
 
 def test_the_deadline_is_no_later_than_the_end_of_the_time_budget():
