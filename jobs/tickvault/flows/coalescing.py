@@ -5,6 +5,8 @@ what is true now, so the latest run alone brings everything the others would hav
 limit of one with ENQUEUE keeps runs from running side by side; on its own it would only make them queue.
 """
 
+from datetime import UTC
+
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -28,7 +30,7 @@ def newer_run(client: SyncPrefectClient, run: FlowRun) -> str | None:
     """
     if not (run.auto_scheduled and run.deployment_id and run.expected_start_time):
         return None
-    due_now = DateTime.now("UTC")
+    due_now = DateTime.now(UTC)
     due = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
         flow_run_filter=FlowRunFilter(
