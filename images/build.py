@@ -112,6 +112,7 @@ def values(made: dict[str, Recipe]) -> str:
         "alertReceiver": image("alert-receiver"),
         "snowflakeEmulator": image("emulator"),
         "marketSimulator": image("simulator"),
+        "prefect": image("flows"),  # the server, in the version and with the packages its clients have
     }
     return json.dumps(chosen, indent=1) + "\n"
 

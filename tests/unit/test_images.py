@@ -116,6 +116,8 @@ def test_what_is_built_here_stands_in_for_what_is_published() -> None:
     values = json.loads(build.values(made))
     assert values["jobs"]["image"] == {"registry": "", "repository": "tickvault"}
     assert values["jobs"]["imageTags"]["extract-binance"] == made["extract-binance"].tag
+    server = values["prefect"]["image"]
+    assert (server["repository"], server["tag"]) == ("tickvault/flows", made["flows"].tag)
     simulator = values["marketSimulator"]["image"]
     assert simulator == {"registry": "", "repository": "tickvault/simulator", "tag": made["simulator"].tag}
 
