@@ -51,7 +51,7 @@ test: install ## Run every test that needs no Docker
 	@$(BIN)/pytest -q -n 3 --dist loadgroup --no-loadscope-reorder -m "not engine" tests
 
 test-engines: install ## Run the tests with Trino, MinIO and Kafka in containers
-	@$(BIN)/pytest -q -m engine --ignore tests/e2e tests
+	@$(BIN)/pytest -q --durations=15 -m engine --ignore tests/e2e tests
 
 soak: install ## Run the fault suites with ever new seeds (HOURS=1, SEED=... to repeat one)
 	@$(BIN)/python tests/soak.py --hours $(HOURS) $(if $(SEED),--seed $(SEED))
@@ -86,7 +86,7 @@ up: ## Create a kind cluster and install the platform in it (PROFILE=minimal or 
 	@helm upgrade --install tickvault $(CHART) --kube-context kind-$(CLUSTER) --wait --wait-for-jobs --timeout 10m $(QUIET)
 
 e2e: install ## Test the platform in the cluster that `make up` made (TESTS=tests/e2e/test_backup.py for a part)
-	@REQUIRE_ENGINES=1 $(BIN)/pytest -q -s $(TESTS)
+	@REQUIRE_ENGINES=1 $(BIN)/pytest -q -s --durations=15 $(TESTS)
 
 down: ## Remove the cluster and everything in it
 	@kind delete cluster --name $(CLUSTER)
