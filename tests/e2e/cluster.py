@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 CONTEXT = "kind-tickvault"
 NAMESPACE = "tickvault"
 RELEASE = "tickvault"
+WORKER = "deployment/tickvault-jobs-flows"
+"""Runs the flows, and has the secrets and the command line of the platform."""
 T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
 _ALL = 1_000_000
@@ -80,8 +82,8 @@ class Cluster:
     def start(self, cronjob: str, *, env: Mapping[str, str] | None = None, memory: str = "", retries: int = -1) -> str:
         """Make a Job from a CronJob, as a person does; changed where a test needs it. Returns its name.
 
-        A busy API server may make a Job and lose its answer; kubectl then asks again and finds the name taken. What a
-        person reads as "it is there" is said by `apply`, which makes a Job once, however often it is asked.
+        By `apply`, not `create`: a busy API server may make a Job and lose its answer, and when kubectl asks again the
+        name is taken.
         """
         name = f"{cronjob}-e2e-{self.run}-{secrets.token_hex(2)}"
         create = ("create", "job", f"--from=cronjob/{cronjob}", name)

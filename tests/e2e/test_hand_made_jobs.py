@@ -6,10 +6,9 @@ import re
 import subprocess
 import sys
 
-from cluster import CONTEXT, NAMESPACE, ROOT, Cluster, Ended
+from cluster import CONTEXT, NAMESPACE, ROOT, WORKER, Cluster, Ended
 
 JOB = "extract-binance"
-WORKER = "deployment/tickvault-jobs-flows"
 
 
 def _tickvault(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cluster import Cluster, until
+from cluster import WORKER, Cluster, until
 
 from tickvault.flows.plan import PLANS
 
-WORKER = "deployment/tickvault-jobs-flows"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 """Not CRASHED: the reconciler passes through it on the way to another attempt."""
 pytestmark = pytest.mark.usefixtures("filled")
